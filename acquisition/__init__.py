@@ -1,0 +1,1 @@
+"""Sources, the ring and the recorder."""

@@ -1,0 +1,1 @@
+"""The phantom, the bundled real recording and their loaders."""

@@ -1,0 +1,1 @@
+"""Connectivity measures: accumulate, merge, finish. Names follow mne-connectivity."""
