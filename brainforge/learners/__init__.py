@@ -1,0 +1,1 @@
+"""Learners: what is learned from a working copy and becomes an Operator."""

@@ -1,0 +1,1 @@
+"""Measures: accumulators that update, merge and give a result."""

@@ -1,0 +1,1 @@
+"""The pipeline: a recipe bound to a recording and a backend."""

@@ -1,0 +1,1 @@
+"""Stages: frozen parameters that bind to an Info and give a running Step."""

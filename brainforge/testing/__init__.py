@@ -1,0 +1,1 @@
+"""Conformance suites that ship with the product; runtime code never imports them."""
