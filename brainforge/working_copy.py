@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from brainforge.block import Block, Mask
 from brainforge.errors import OutputError
@@ -41,7 +42,7 @@ class WorkingCopy:
 
     def __init__(self, info: Info, folder: str | None = None) -> None:
         self.info = info
-        self._file = tempfile.TemporaryFile(prefix="brainforge-", dir=folder)  # noqa: SIM115
+        self._file = tempfile.TemporaryFile(prefix="brainforge-", dir=folder, buffering=0)  # noqa: SIM115
         self._entries: list[_Entry] = []
 
     def __enter__(self) -> Self:
@@ -70,8 +71,9 @@ class WorkingCopy:
         offset = self._entries[-1].offset + self._bytes(self._entries[-1]) if self._entries else 0
         try:
             self._file.seek(offset)
-            self._file.write(np.ascontiguousarray(block.data))
-            self._file.flush()
+            view = np.ascontiguousarray(block.data).data.cast("B") if block.data.size else b""
+            while view:
+                view = view[self._file.write(view) :]
         except OSError as error:
             raise OutputError(
                 f"temporary folder {tempfile.gettempdir()}: expected room for the working copy, "
@@ -110,7 +112,8 @@ class WorkingCopy:
 
     def window(self, start: int, stop: int) -> Block:
         """Return the samples [start, stop) of one continuous stretch as one Block."""
-        parts, masks = [], []
+        parts: list[npt.NDArray[np.float32]] = []
+        masks: list[Mask] = []
         for entry in self._entries:
             lo, hi = max(start, entry.start), min(stop, entry.start + entry.n_samples)
             if lo < hi:
@@ -123,10 +126,10 @@ class WorkingCopy:
     def _read(self, entry: _Entry) -> Block:
         data = np.empty((self.info.n_channels, entry.n_samples), dtype=np.float32)
         self._file.seek(entry.offset)
-        view = memoryview(data).cast("B") if data.size else memoryview(b"")
+        view = data.data.cast("B") if data.size else memoryview(b"")
         at = 0
         while at < len(view):
-            n = self._file.readinto(view[at:])  # type: ignore[attr-defined]
+            n = self._file.readinto(view[at:])
             if not n:
                 raise OutputError("temporary folder: expected the whole working copy, got less")
             at += n

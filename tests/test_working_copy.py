@@ -1,0 +1,55 @@
+"""The working copy gives back what was written, block by block and by window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brainforge.block import Block, Cause, Mask
+from brainforge.errors import OutputError
+from brainforge.info import Channel, Info
+from brainforge.working_copy import WorkingCopy
+
+INFO = Info(250.0, tuple(Channel(f"M{i}", "mag") for i in range(3)))
+
+
+def _blocks() -> list[Block]:
+    rng = np.random.default_rng(3)
+    mask = Mask(("M1",), 12, 14, Cause.RAILED)
+    spans = ((10, 15, (mask,)), (15, 22, ()), (30, 31, ()))
+    return [
+        Block(rng.standard_normal((3, b - a)).astype("f4"), INFO, a, masks) for a, b, masks in spans
+    ]
+
+
+def test_blocks_come_back_bit_for_bit_as_often_as_asked() -> None:
+    written = _blocks()
+    with WorkingCopy(INFO) as copy:
+        for block in written:
+            copy.write(block)
+        for _ in range(2):
+            for a, b in zip(written, copy.blocks(), strict=True):
+                np.testing.assert_array_equal(a.data, b.data)
+                assert (a.start, a.masks) == (b.start, b.masks)
+        assert copy.segments == ((10, 22), (30, 31))
+        assert copy.n_samples == 13
+        window = copy.window(13, 18)
+        joined = np.concatenate([written[0].data, written[1].data], axis=1)
+        np.testing.assert_array_equal(window.data, joined[:, 3:8])
+        assert not window.good()[1, 0]
+        assert window.good()[1, 1:].all()
+
+
+def test_an_empty_copy_has_nothing() -> None:
+    with WorkingCopy(INFO) as copy:
+        assert list(copy.blocks()) == []
+        assert copy.segments == ()
+        assert copy.window(0, 5).data.shape == (3, 0)
+
+
+def test_a_full_disk_says_what_to_do() -> None:
+    with WorkingCopy(INFO) as copy:
+        copy._file.close()
+        copy._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+        with pytest.raises(OutputError, match="TMPDIR"):
+            copy.write(_blocks()[0])
