@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,10 @@ def _write(connectivity: Connectivity, path: Path, graph: Graph | None) -> None:
         group.attrs["graph"] = json.loads(
             json.dumps({"measure": graph.measure, "density": graph.density, "whole": graph.whole})
         )
+    with warnings.catch_warnings():
+        # xarray warns about a store without it, zarr about one with it: readers come first
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(group.store)
 
 
 def _array(group: Any, name: str, data: Any, axes: tuple[str, ...], attrs: dict[str, Any]) -> None:
