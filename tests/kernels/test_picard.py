@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brainforge.errors import KernelInputError
+from brainforge.kernels.picard import picard
+from tests.reference import picard as reference
+from tests.reference.ica import amari, whitened_mixture
+
+
+@pytest.mark.parametrize("ortho", [False, True])
+def test_finds_known_sources(ortho):
+    x, mixing = whitened_mixture(9, 30_000, np.random.default_rng(1))
+    fit = picard(x.astype(np.float32), ortho=ortho)
+    assert fit.converged
+    assert fit.gradient_norm <= 1e-6
+    assert amari(fit.matrix @ mixing) < 0.02
+    assert np.count_nonzero(fit.signs < 0) == 3
+    if ortho:
+        np.testing.assert_allclose(fit.matrix @ fit.matrix.T, np.eye(9), atol=1e-10)
+
+
+def test_equal_to_the_plain_reference():
+    x, _ = whitened_mixture(5, 4_000, np.random.default_rng(2))
+    fit = picard(x.astype(np.float32))
+    plain = reference.picard(x)
+    assert amari(fit.matrix @ np.linalg.inv(plain)) < 1e-5
+    assert np.abs(reference.gradient(x, fit.matrix, fit.signs)).max() < 2e-6
+
+
+@pytest.mark.parametrize("ortho", [False, True])
+@pytest.mark.parametrize("coarse", [1, 8])
+def test_equal_to_the_peer_from_the_same_start(ortho, coarse):
+    peer = pytest.importorskip("picard")
+    x, _ = whitened_mixture(12, 40_000, np.random.default_rng(3))
+    start = np.linalg.qr(np.random.default_rng(4).normal(size=(12, 12)))[0]
+    fit = picard(x.astype(np.float32), start, ortho=ortho, coarse=coarse)
+    options = {"ortho": ortho, "extended": True, "whiten": False, "centering": False}
+    _, w, _ = peer.picard(x, w_init=start, tol=1e-6, **options)
+    assert fit.converged
+    assert amari(fit.matrix @ np.linalg.inv(w)) < 1e-5
+
+
+def test_not_extended_equals_the_peer():
+    peer = pytest.importorskip("picard")
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(6, 6)) @ rng.laplace(size=(6, 20_000))
+    x -= x.mean(axis=1, keepdims=True)
+    values, vectors = np.linalg.eigh(x @ x.T / x.shape[1])
+    x = (vectors / np.sqrt(values)).T @ x
+    fit = picard(x.astype(np.float32), extended=False)
+    options = {"ortho": False, "extended": False, "whiten": False, "centering": False}
+    _, w, _ = peer.picard(x, w_init=np.eye(6), tol=1e-6, **options)
+    assert amari(fit.matrix @ np.linalg.inv(w)) < 1e-5
+
+
+def test_same_bits_for_any_number_of_threads_and_any_layout():
+    x, _ = whitened_mixture(8, 20_000, np.random.default_rng(6))
+    x = x.astype(np.float32)
+    first = picard(x)
+    assert np.array_equal(first.matrix, picard(x, n_threads=2).matrix)
+    assert np.array_equal(first.matrix, picard(np.asfortranarray(x)).matrix)
+
+
+def test_a_start_on_a_subsample_saves_full_iterations():
+    x, _ = whitened_mixture(10, 60_000, np.random.default_rng(7))
+    x = x.astype(np.float32)
+    plain, warm = picard(x, coarse=1), picard(x)
+    assert plain.n_iter_coarse == 0
+    assert warm.n_iter < plain.n_iter / 2
+    assert amari(warm.matrix @ np.linalg.inv(plain.matrix)) < 1e-5
+
+
+def test_gaussian_data_end_without_error():
+    x = np.random.default_rng(8).normal(size=(4, 5_000)).astype(np.float32)
+    fit = picard(x, max_iter=50)
+    assert np.isfinite(fit.matrix).all()
+
+
+def test_one_component_is_only_scaled():
+    x = np.random.default_rng(9).laplace(size=(1, 3_001)).astype(np.float32)
+    fit = picard(x)
+    assert fit.converged
+    assert fit.matrix.shape == (1, 1)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(n=st.integers(2, 6), seed=st.integers(0, 10_000))
+def test_equivariant_under_a_rotation_of_the_start(n, seed):
+    rng = np.random.default_rng(seed)
+    x, _ = whitened_mixture(n, 6_000, rng)
+    turn = np.linalg.qr(rng.normal(size=(n, n)))[0]
+    plain = picard(x.astype(np.float32), coarse=1)
+    turned = picard((turn @ x).astype(np.float32), turn.T, coarse=1)
+    assert amari(turned.matrix @ turn @ np.linalg.inv(plain.matrix)) < 1e-3
+
+
+def test_bad_input_is_named():
+    x = np.random.default_rng(10).normal(size=(3, 100)).astype(np.float32)
+    with pytest.raises(KernelInputError, match="float32"):
+        picard(x.astype(np.float64))
+    with pytest.raises(KernelInputError, match="more samples than the 3 components"):
+        picard(x[:, :3])
+    bad = x.copy()
+    bad[1, 5] = np.nan
+    with pytest.raises(KernelInputError, match="NaN"):
+        picard(bad)
+    flat = x.copy()
+    flat[2] = 0
+    with pytest.raises(KernelInputError, match="flat"):
+        picard(flat)
+    with pytest.raises(KernelInputError, match="w_init"):
+        picard(x, np.eye(2))
