@@ -1,0 +1,194 @@
+"""Parting a power spectrum into its 1/f background and its peaks.
+
+Written after Donoghue et al. 2020, Parameterizing neural power spectra into periodic and
+aperiodic components, Nat Neurosci 23:1655-1665. In log10 power, the background is
+``offset - exponent * log10(f)`` and each peak a Gaussian in frequency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+_FLOOR_PERCENTILE = 2.5
+_FWHM_PER_SD = 2 * np.sqrt(2 * np.log(2))
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A Gaussian peak: centre (Hz), height (log10 power over the background), width (SD, Hz)."""
+
+    centre: float
+    height: float
+    width: float
+
+
+@dataclass(frozen=True)
+class SpectralFit:
+    """A spectrum's background and peaks over ``freqs`` (Hz); ``log_power`` is log10.
+
+    ``residual_sd`` is the standard deviation of data minus model, in log10 power.
+    """
+
+    freqs: Floats
+    log_power: Floats
+    offset: float
+    exponent: float
+    peaks: tuple[Peak, ...]
+    residual_sd: float
+
+    @property
+    def background(self) -> Floats:
+        """Aperiodic log10 power over ``freqs``."""
+        return self.offset - self.exponent * np.log10(self.freqs)
+
+    @property
+    def model(self) -> Floats:
+        """Background and peaks, log10 power over ``freqs``."""
+        return self.background + _gaussians(self.freqs, self.peaks)
+
+
+def _gaussians(freqs: Floats, peaks: tuple[Peak, ...]) -> Floats:
+    total = np.zeros(len(freqs))
+    for p in peaks:
+        total += p.height * np.exp(-0.5 * ((freqs - p.centre) / p.width) ** 2)
+    return total
+
+
+def _line(log_freqs: Floats, log_power: Floats) -> tuple[float, float]:
+    slope, offset = np.polyfit(log_freqs, log_power, 1)
+    return float(offset), float(-slope)
+
+
+def _robust_line(log_freqs: Floats, log_power: Floats) -> tuple[float, float]:
+    """Fit the line to the points that a first fit leaves lowest, so that peaks cannot lift it."""
+    offset, exponent = _line(log_freqs, log_power)
+    flat = np.maximum(log_power - offset + exponent * log_freqs, 0)
+    low = flat <= np.percentile(flat, _FLOOR_PERCENTILE)
+    return _line(log_freqs[low], log_power[low]) if low.sum() > 2 else (offset, exponent)
+
+
+def _width_at(freqs: Floats, flat: Floats, top: int) -> float:
+    """Guess a peak's SD from its nearer half-height flank."""
+    below = np.flatnonzero(flat <= 0.5 * flat[top])
+    left, right = below[below < top], below[below > top]
+    flanks = [top - left[-1]] if len(left) else []
+    flanks += [right[0] - top] if len(right) else []
+    if not flanks:
+        return 1.0
+    return float(2 * min(flanks) * (freqs[1] - freqs[0]) / _FWHM_PER_SD)
+
+
+def _guess_peaks(
+    freqs: Floats,
+    flat: Floats,
+    max_peaks: int,
+    threshold_sd: float,
+    min_height: float,
+    widths: tuple[float, float],
+) -> tuple[Peak, ...]:
+    """Take the highest point again and again, each time without the peaks found before."""
+    rest = flat.copy()
+    peaks: list[Peak] = []
+    while len(peaks) < max_peaks:
+        top = int(np.argmax(rest))
+        height = float(rest[top])
+        if height <= threshold_sd * rest.std() or height <= min_height:
+            break
+        width = float(np.clip(_width_at(freqs, rest, top), *widths))
+        peak = Peak(float(freqs[top]), height, width)
+        peaks.append(peak)
+        rest -= _gaussians(freqs, (peak,))
+    return _apart(
+        tuple(p for p in peaks if min(p.centre - freqs[0], freqs[-1] - p.centre) > p.width)
+    )
+
+
+def _apart(peaks: tuple[Peak, ...]) -> tuple[Peak, ...]:
+    """Drop the lower of two peaks that lie within three quarters of an SD of each other."""
+    kept: list[Peak] = []
+    for p in sorted(peaks, key=lambda q: -q.height):
+        if all(abs(p.centre - k.centre) > 0.75 * (p.width + k.width) for k in kept):
+            kept.append(p)
+    return tuple(sorted(kept, key=lambda q: q.centre))
+
+
+def _refine(
+    freqs: Floats, flat: Floats, guess: tuple[Peak, ...], widths: tuple[float, float]
+) -> tuple[Peak, ...]:
+    """Fit all Gaussians together by bounded least squares."""
+    if not guess:
+        return ()
+    from scipy.optimize import least_squares
+
+    start = np.array([[p.centre, p.height, p.width] for p in guess])
+    lower = np.column_stack([start[:, 0] - 2 * start[:, 2], 0 * start[:, 1], 0 * start[:, 2]])
+    lower[:, 2] = widths[0]
+    upper = np.column_stack([start[:, 0] + 2 * start[:, 2], start[:, 1] * 2 + 1, start[:, 2]])
+    upper[:, 2] = widths[1]
+
+    def misfit(flat_params: Floats) -> Floats:
+        c, h, w = flat_params.reshape(-1, 3).T[:, :, None]
+        return (h * np.exp(-0.5 * ((freqs - c) / w) ** 2)).sum(axis=0) - flat
+
+    inside = np.clip(start, lower + 1e-9, upper - 1e-9)
+    solved = least_squares(misfit, inside.ravel(), bounds=(lower.ravel(), upper.ravel()))
+    return tuple(Peak(*(float(v) for v in row)) for row in solved.x.reshape(-1, 3))
+
+
+def fit_spectrum(
+    freqs: npt.NDArray[np.floating],
+    psd: npt.NDArray[np.floating],
+    *,
+    f_range: tuple[float, float] = (2.0, 40.0),
+    max_peaks: int = 6,
+    threshold_sd: float = 2.0,
+    min_height: float = 0.05,
+    widths: tuple[float, float] = (0.5, 6.0),
+) -> SpectralFit:
+    """Fit background and peaks to one power spectrum.
+
+    Parameters
+    ----------
+    freqs : array, axes (frequency,)
+        Evenly spaced, Hz.
+    psd : array, axes (frequency,)
+        Power density, any unit squared per Hz.
+    f_range : tuple of 2 float
+        Part of the spectrum to fit, Hz; 0 Hz is never taken.
+    max_peaks : int
+    threshold_sd : float
+        A peak has to stand out by this many SD of the flattened spectrum ...
+    min_height : float
+        ... and by this much log10 power.
+    widths : tuple of 2 float
+        Bounds of a peak's SD, Hz.
+
+    Raises
+    ------
+    InputError
+        Fewer than eight usable bins in ``f_range``.
+    """
+    freqs, psd = np.asarray(freqs, dtype=np.float64), np.asarray(psd, dtype=np.float64)
+    use = (freqs >= max(f_range[0], 1e-9)) & (freqs <= f_range[1]) & (psd > 0) & np.isfinite(psd)
+    if use.sum() < 8:
+        raise InputError(
+            where="psd",
+            expected=f"at least 8 positive bins in {f_range[0]:g}-{f_range[1]:g} Hz",
+            got=f"{int(use.sum())}",
+            fix="use longer segments",
+        )
+    f, power = freqs[use], np.log10(psd[use])
+    log_f = np.log10(f)
+    offset, exponent = _robust_line(log_f, power)
+    flat = power - offset + exponent * log_f
+    peaks = _guess_peaks(f, flat, max_peaks, threshold_sd, min_height, widths)
+    peaks = _refine(f, flat, peaks, widths)
+    offset, exponent = _line(log_f, power - _gaussians(f, peaks))
+    model = offset - exponent * log_f + _gaussians(f, peaks)
+    return SpectralFit(f, power, offset, exponent, peaks, float(np.std(power - model)))
