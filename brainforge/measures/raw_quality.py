@@ -1,0 +1,157 @@
+"""What the converter gave: railed, flat and non-finite samples, judged at the full rate.
+
+This is done before anything is filtered, because a filter smears one bad sample over its whole
+length and a projector spreads it over all channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.backend import Backend
+from brainforge.block import Cause, Mask, RawBlock
+from brainforge.errors import InputError
+from brainforge.info import Info
+from brainforge.kernels.raw_statistics import (
+    RawStatistics,
+    clipped,
+    intervals,
+    rail_intervals,
+    raw_statistics,
+)
+from brainforge.units import SIGNAL_KINDS
+
+#: railed or non-finite stretches closer than this many seconds are masked as one
+JOIN_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class RawQuality:
+    """Raw statistics over ``names``; counts of the source, at its own rate ``sfreq``."""
+
+    names: tuple[str, ...]
+    sfreq: float
+    statistics: RawStatistics
+
+    def share(self, what: str) -> npt.NDArray[np.float64]:
+        """Return the share (0..1) of samples that are ``railed`` or ``non_finite``, (channel,)."""
+        s = self.statistics
+        return getattr(s, what) / np.maximum(s.n + s.non_finite, 1)
+
+
+class RawQualityMeasure:
+    """Accumulate raw statistics of all signal channels.
+
+    Parameters
+    ----------
+    info : Info
+        Of the source; ``Channel.rails`` are used where known.
+    backend : Backend
+
+    Notes
+    -----
+    Samples that already carry a mask are not looked at. A flat run across two blocks counts as
+    two: feed blocks of the pipeline's grid.
+    """
+
+    def __init__(self, info: Info, backend: Backend) -> None:
+        self.info = info
+        self.names = info.names_of(*SIGNAL_KINDS)
+        self._rows = info.rows(self.names)
+        self._threads = backend.threads
+        nan = (np.nan, np.nan)
+        self._rails = np.array([c.rails or nan for c in info.channels]).reshape(-1, 2)
+        self._statistics = RawStatistics.empty(info.n_channels)
+
+    def update(self, block: RawBlock) -> None:
+        """Take one block."""
+        self.judge(block)
+
+    def judge(self, block: RawBlock) -> tuple[Mask, ...]:
+        """Take one block and return the masks it deserves, as `rail_masks` does."""
+        statistics = self._look(block)
+        self._statistics = self._statistics.merge(statistics)
+        return self._masks(block, statistics)
+
+    def rail_masks(self, block: RawBlock) -> tuple[Mask, ...]:
+        """Return masks for the railed and the non-finite stretches of a block.
+
+        They are in absolute source samples, one channel each, to be put on the block before it
+        is filtered. Stretches at most 10 ms apart become one.
+        """
+        return self._masks(block, self._look(block))
+
+    def _look(self, block: RawBlock) -> RawStatistics:
+        if block.info.names != self.info.names:
+            raise InputError(
+                where="raw quality",
+                expected=f"the {self.info.n_channels} channels it was made for",
+                got=f"{block.info.n_channels} channels of other names or another order",
+            )
+        data = block.data
+        return raw_statistics(data, self._rails, self._stretches(block), n_threads=self._threads)
+
+    def _stretches(self, block: RawBlock) -> npt.NDArray[np.int64]:
+        """Return (channel, start, stop) of what no mask touches."""
+        rows, size = self._rows, block.data.shape[1]
+        if not block.masks:
+            return np.column_stack([rows, np.zeros_like(rows), np.full_like(rows, size)])
+        good = np.ones((self.info.n_channels, size), dtype=bool)
+        for mask in block.masks:
+            lo, hi = max(mask.start - block.start, 0), max(mask.stop - block.start, 0)
+            hit = slice(None) if mask.channels is None else self.info.rows(mask.channels)
+            good[hit, lo:hi] = False
+        parts = [(row, a, b) for row in rows for a, b in intervals(good[row])]
+        return np.array(parts, dtype=np.int64).reshape(-1, 3)
+
+    def _masks(self, block: RawBlock, statistics: RawStatistics) -> tuple[Mask, ...]:
+        join = round(JOIN_SECONDS * self.info.sfreq)
+        masks = []
+        for row in self._rows:
+            samples = block.data[row]
+            found = []
+            if statistics.non_finite[row]:
+                found.append((Cause.NON_FINITE, intervals(~np.isfinite(samples), join)))
+            if statistics.railed[row]:
+                found.append((Cause.RAILED, self._rail_intervals(row, samples, join)))
+            masks += [
+                Mask((self.info.names[row],), block.start + int(a), block.start + int(b), cause)
+                for cause, pieces in found
+                for a, b in pieces
+            ]
+        return tuple(masks)
+
+    def _rail_intervals(
+        self, row: int, samples: npt.NDArray[Any], join: int
+    ) -> npt.NDArray[np.int64]:
+        low, high = self._rails[row]
+        known = bool(np.isfinite(low + high))
+        if not known:
+            finite = samples[np.isfinite(samples)]
+            at_low, at_high = clipped(finite)
+            low = finite.min() if at_low else -np.inf
+            high = finite.max() if at_high else np.inf
+        return rail_intervals(samples, low, high, known=known, join=join)
+
+    def merge(self, other: RawQualityMeasure) -> None:
+        """Add what another instance has seen."""
+        self._statistics = self._statistics.merge(other._statistics)
+
+    def result(self) -> RawQuality:
+        """Return the statistics so far, over the signal channels."""
+        picked = {
+            f.name: getattr(self._statistics, f.name)[self._rows] for f in fields(RawStatistics)
+        }
+        return RawQuality(self.names, self.info.sfreq, RawStatistics(**picked))
+
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint: one array for each statistic, axes (channel,)."""
+        return {f.name: getattr(self._statistics, f.name).copy() for f in fields(RawStatistics)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self._statistics = RawStatistics(**{k: np.asarray(v) for k, v in state.items()})

@@ -1,0 +1,90 @@
+"""Gram matrices by block: masks, merging in any order, checkpoints."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brainforge.backend import Backend
+from brainforge.block import Block, Cause, Mask
+from brainforge.errors import InputError
+from brainforge.info import Channel, Info
+from brainforge.measures.gram import GramMeasure
+
+INFO = Info(
+    250.0,
+    (*(Channel(f"M{i}", "mag") for i in range(5)), Channel("EEG", "eeg"), Channel("R", "ref_mag")),
+    decim=4,
+)
+
+
+def blocks(seed: int = 0) -> list[Block]:
+    rng = np.random.default_rng(seed)
+    out = []
+    for i in range(4):
+        data = rng.standard_normal((7, 500)).astype(np.float32)
+        mask = Mask(("M1",), i * 500 + 100, i * 500 + 200, Cause.RAILED)
+        data[1, 100:200] = 1e9
+        out.append(Block(data, INFO, i * 500, (mask,)))
+    return out
+
+
+def fed(parts: list[Block]) -> GramMeasure:
+    measure = GramMeasure(INFO, Backend())
+    for block in parts:
+        measure.update(block)
+    return measure
+
+
+def test_chunks_and_total_leave_masked_samples_out():
+    result = fed(blocks()).result()
+    assert result.names == ("M0", "M1", "M2", "M3", "M4", "R")
+    assert result.n_samples.tolist() == [[500, 400, 500, 500, 500, 500]] * 4
+    assert result.chunks.shape == (4, 6, 6)
+    x = np.concatenate([np.delete(b.data, np.s_[100:200], 1) for b in blocks()], 1)[[0, 1]]
+    assert result.covariance[0, 1] == pytest.approx(x[0] @ x[1] / 1600, rel=1e-5)
+    assert result.covariance[1, 1] == pytest.approx(x[1] @ x[1] / 1600, rel=1e-5)
+    assert result.total.counts[0, 0] == 2000
+    np.testing.assert_allclose(result.chunks.mean(axis=0), result.covariance, rtol=1e-5, atol=1e-6)
+
+
+def test_merging_in_any_order_gives_the_same():
+    whole, parts = fed(blocks()).result(), blocks()
+    merged = fed([parts[3]])
+    merged.merge(fed([parts[0], parts[2]]))
+    merged.merge(fed([parts[1]]))
+    got = merged.result()
+    np.testing.assert_array_equal(got.chunks, whole.chunks)
+    np.testing.assert_array_equal(got.starts, [0, 500, 1000, 1500])
+    np.testing.assert_allclose(got.total.sums, whole.total.sums, rtol=1e-12, atol=1e-9)
+
+
+def test_checkpoint():
+    parts = blocks()
+    first = fed(parts[:2])
+    second = GramMeasure(INFO, Backend())
+    second.restore(first.state())
+    for block in parts[2:]:
+        first.update(block)
+        second.update(block)
+    np.testing.assert_array_equal(first.result().total.sums, second.result().total.sums)
+    np.testing.assert_array_equal(first.result().chunks, second.result().chunks)
+
+
+def test_empty_result():
+    result = GramMeasure(INFO, Backend()).result()
+    assert result.chunks.shape == (0, 6, 6)
+    assert not result.covariance.any()
+
+
+def test_what_would_count_twice_or_not_fit_is_refused():
+    parts = blocks()
+    measure = fed(parts[:1])
+    with pytest.raises(InputError, match="every block once"):
+        measure.update(parts[0])
+    with pytest.raises(InputError, match="every block once"):
+        measure.merge(fed(parts[:1]))
+    with pytest.raises(InputError, match="the same channels"):
+        measure.merge(GramMeasure(INFO, Backend(), ("M0",)))
+    with pytest.raises(InputError, match="channels it holds"):
+        measure.result().rows(("EEG",))
