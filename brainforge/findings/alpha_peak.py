@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.finding import Finding
-from brainforge.findings.aperiodic import Peak, SpectralFit, fit_spectrum
+from brainforge.findings.aperiodic import Peak, SpectralFit, fit_spectrum, gaussians
 from brainforge.findings.intervals import bootstrap_interval
 from brainforge.findings.regions import regions
 from brainforge.findings.sites import preferred_kind, sites_of
@@ -29,7 +29,7 @@ _MIN_SITES = 3
 METHOD = (
     "Median spectrum over occipital and parietal sites (all sites without geometry); 1/f "
     "background and Gaussian peaks fitted to log power at 2-40 Hz after Donoghue et al. 2020, "
-    "Nat Neurosci 23:1655; highest peak in 7-13 Hz; interval: bootstrap of the median over "
+    "Nat Neurosci 23:1655; highest point of the peaks in 7-13 Hz; interval: bootstrap of the median over "
     "sites' own peaks, at least one frequency bin wide"
 )
 
@@ -93,8 +93,7 @@ def _judge(
         "log_background": fit.background.tolist(),
         "log_model": fit.model.tolist(),
     }
-    inside = [p for p in fit.peaks if SEARCH[0] <= p.centre <= SEARCH[1]]
-    best = max(inside, key=lambda p: p.height, default=None)
+    best = _summit(fit)
     if best is None:
         text = f"No peak rises over the 1/f background between 7 and 13 Hz ({region} sensors)."
         return _abstain(text, evidence, details)
@@ -114,6 +113,22 @@ def _judge(
         )
         return _abstain(text, evidence, details)
     return _found(best, own, step, region, evidence, details)
+
+
+def _summit(fit: SpectralFit) -> Peak | None:
+    """Return the highest point of all fitted peaks together inside the search range.
+
+    Where the fit needs several Gaussians for one skewed peak, their sum has its top where
+    the spectrum has it. None where the sum only rises towards the range's ends.
+    """
+    f = np.arange(SEARCH[0], SEARCH[1] + 1e-9, 0.01)
+    total = gaussians(f, fit.peaks)
+    inner = np.flatnonzero((total[1:-1] > total[:-2]) & (total[1:-1] >= total[2:])) + 1
+    if not len(inner):
+        return None
+    top = inner[np.argmax(total[inner])]
+    nearest = min(fit.peaks, key=lambda p: abs(p.centre - f[top]))
+    return Peak(float(f[top]), float(total[top]), nearest.width)
 
 
 def _found(

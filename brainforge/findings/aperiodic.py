@@ -50,10 +50,11 @@ class SpectralFit:
     @property
     def model(self) -> Floats:
         """Background and peaks, log10 power over ``freqs``."""
-        return self.background + _gaussians(self.freqs, self.peaks)
+        return self.background + gaussians(self.freqs, self.peaks)
 
 
-def _gaussians(freqs: Floats, peaks: tuple[Peak, ...]) -> Floats:
+def gaussians(freqs: Floats, peaks: tuple[Peak, ...]) -> Floats:
+    """Return the sum of the peaks at ``freqs`` (Hz), log10 power."""
     total = np.zeros(len(freqs))
     for p in peaks:
         total += p.height * np.exp(-0.5 * ((freqs - p.centre) / p.width) ** 2)
@@ -103,7 +104,7 @@ def _guess_peaks(
         width = float(np.clip(_width_at(freqs, rest, top), *widths))
         peak = Peak(float(freqs[top]), height, width)
         peaks.append(peak)
-        rest -= _gaussians(freqs, (peak,))
+        rest -= gaussians(freqs, (peak,))
     return _apart(
         tuple(p for p in peaks if min(p.centre - freqs[0], freqs[-1] - p.centre) > p.width)
     )
@@ -189,6 +190,6 @@ def fit_spectrum(
     flat = power - offset + exponent * log_f
     peaks = _guess_peaks(f, flat, max_peaks, threshold_sd, min_height, widths)
     peaks = _refine(f, flat, peaks, widths)
-    offset, exponent = _line(log_f, power - _gaussians(f, peaks))
-    model = offset - exponent * log_f + _gaussians(f, peaks)
+    offset, exponent = _line(log_f, power - gaussians(f, peaks))
+    model = offset - exponent * log_f + gaussians(f, peaks)
     return SpectralFit(f, power, offset, exponent, peaks, float(np.std(power - model)))
