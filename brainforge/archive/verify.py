@@ -1,0 +1,108 @@
+"""Verify an archive: every file against the manifest, every chunk against its checksum."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brainforge.archive import manifest
+from brainforge.archive.files import Files
+from brainforge.archive.layout import Layout
+from brainforge.archive.reader import read_parts
+from brainforge.archive.shard import ShardError, decode_group, index_of
+from brainforge.errors import BrainForgeError
+
+
+def _shard_problem(files: Files, name: str, layout: Layout, out: Any) -> str:
+    """Return what is wrong with the chunks of a shard, or an empty text."""
+    if name not in files.sizes:
+        return "missing, so fill values would show"
+    try:
+        data = files.read(name)
+        index = index_of(data, layout)
+        for group in range(layout.n_groups):
+            decode_group(data, index, layout, group, out)
+    except (ShardError, BrainForgeError) as error:
+        return str(error)
+    return ""
+
+
+def _file_problems(files: Files, entries: manifest.Entries) -> list[dict[str, Any]]:
+    problems = []
+    for name, (size, sha256) in entries.items():
+        if name not in files.sizes:
+            problem = "missing"
+        elif files.sizes[name] != size:
+            problem = f"{files.sizes[name]} bytes instead of {size}"
+        elif manifest.digest(files.read(name)) != sha256:
+            problem = "changed since it was written (SHA-256)"
+        else:
+            continue
+        problems.append({"file": name, "problem": problem})
+    known = {*entries, manifest.NAME}
+    problems += [
+        {"file": name, "problem": "not in the manifest"}
+        for name in files.sizes
+        if name not in known
+    ]
+    return problems
+
+
+def verify_archive(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Check every byte of an archive and account for every sample.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    report : dict
+        JSON-ready: ``ok``; ``received`` and ``stored`` samples (they are equal, and with the
+        samples in ``gaps``, each with its cause, make up the time axis from ``first_sample`` to
+        ``last_sample``); ``checksums`` (SHA-256 by shard); ``damaged`` (absolute intervals whose
+        counts cannot be believed); ``problems`` (``file``, ``problem``).
+
+    Raises
+    ------
+    ReadError
+        Where there is no archive, or its metadata is so damaged that nothing can be said.
+    """
+    path = Path(path)
+    files, entries, contents, layout = read_parts(path)
+    problems = _file_problems(files, entries)
+    broken = {p["file"] for p in problems}
+    out = np.empty((layout.n_channels, layout.samples), dtype=layout.dtype)
+    damaged: list[list[int]] = []
+    for shard in range(layout.n_shards):
+        name = layout.key(shard)
+        problem = _shard_problem(files, name, layout, out)
+        if problem:
+            problems.append({"file": name, "problem": problem})
+        elif name not in entries:
+            problems.append({"file": name, "problem": "not in the manifest"})
+        if problem or name in broken:
+            lo = shard * layout.samples
+            hi = lo + layout.samples_in(shard)
+            for s in contents.segments:
+                a = max(lo - s.stored + s.start, s.start)
+                b = min(hi - s.stored + s.start, s.stop)
+                if a < b:
+                    damaged.append([a, b])
+    return {
+        "ok": not problems,
+        "path": str(path),
+        "sha256": manifest.digest(files.read(manifest.NAME)),
+        "n_channels": layout.n_channels,
+        "received": contents.stop - contents.start - sum(g.stop - g.start for g in contents.gaps),
+        "stored": layout.n_samples,
+        "first_sample": contents.start,
+        "last_sample": contents.stop - 1,
+        "gaps": [{"start": g.start, "stop": g.stop, "cause": g.cause} for g in contents.gaps],
+        "checksums": {k: v[1] for k, v in entries.items() if k.startswith("counts/c/")},
+        "damaged": damaged,
+        "problems": problems,
+    }
