@@ -1,0 +1,93 @@
+"""Cleaning: one fused matrix at every sample, another one where some channels are masked.
+
+A projector spreads one bad sample over all channels. Where a channel is masked for a while its
+value is therefore first replaced by what its neighbours say, and only then the fused operator
+is applied; the channel itself stays masked. The fused matrix is cached per set of masked
+channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.block import Block, Mask
+from brainforge.info import Info
+from brainforge.kernels.apply import apply_matrix
+from brainforge.operator import Operator
+
+#: gives the operator that replaces the named channels by what the others say
+Repair = Callable[[tuple[str, ...]], Operator]
+
+
+class Cleaner:
+    """Applies a fused operator to the MEG channels of working blocks.
+
+    Parameters
+    ----------
+    info : Info
+        Of the working copy, bad channels marked.
+    fused : Operator
+        Over MEG channels of ``info``.
+    repair : callable
+        From names of masked channels to the operator that replaces them.
+    n_threads : int
+    """
+
+    def __init__(self, info: Info, fused: Operator, repair: Repair, n_threads: int = 1) -> None:
+        self.info = info.pick(fused.names)
+        self._rows = info.rows(fused.names)
+        self._fused, self._repair, self._threads = fused, repair, n_threads
+        self._cache: dict[tuple[str, ...], npt.NDArray[np.float32]] = {
+            (): fused.matrix.astype(np.float32)
+        }
+        #: a channel that nothing is computed from may be masked without harm to others
+        used = np.any(fused.matrix != 0, axis=0)
+        self._harmful = {n for n, u in zip(fused.names, used) if u}
+
+    def __call__(self, block: Block) -> Block:
+        """Return the cleaned MEG channels of ``block``; masks of the channels stay."""
+        data = np.ascontiguousarray(block.data[self._rows])
+        out = np.empty_like(data)
+        for lo, hi, masked in self._stretches(block):
+            # contiguous pieces of a fixed block: the same numbers for any cutting of the stream
+            piece = np.ascontiguousarray(data[:, lo:hi])
+            out[:, lo:hi] = apply_matrix(self._matrix(masked), piece, n_threads=self._threads)
+        return Block(out, self.info, block.start, self._masks(block))
+
+    def _matrix(self, masked: tuple[str, ...]) -> npt.NDArray[np.float32]:
+        if masked not in self._cache:
+            first = self._repair(masked).expand(self._fused.names)
+            self._cache[masked] = (self._fused @ first).matrix.astype(np.float32)
+        return self._cache[masked]
+
+    def _harms(self, mask: Mask) -> tuple[str, ...]:
+        return tuple(n for n in mask.channels or () if n in self._harmful)
+
+    def _stretches(self, block: Block) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+        """Yield (start, stop, masked channels) that cover the block."""
+        size = block.data.shape[1]
+        local = [
+            (max(m.start - block.start, 0), min(m.stop - block.start, size), self._harms(m))
+            for m in block.masks
+        ]
+        local = [(a, b, names) for a, b, names in local if names and a < b]
+        cuts = sorted({0, size, *(a for a, _, _ in local), *(b for _, b, _ in local)})
+        for lo, hi in pairwise(cuts):
+            hit = {n for a, b, names in local if a < hi and b > lo for n in names}
+            yield lo, hi, tuple(n for n in self._fused.names if n in hit)
+
+    def _masks(self, block: Block) -> tuple[Mask, ...]:
+        """Return the masks that stay: of all channels, and of MEG channels that are not bad."""
+        kept = set(self.info.names) - set(self.info.bads)
+        out = []
+        for mask in block.masks:
+            if mask.channels is None:
+                out.append(mask)
+            elif names := tuple(n for n in mask.channels if n in kept):
+                out.append(replace(mask, channels=names))
+        return tuple(out)
