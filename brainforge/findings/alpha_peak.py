@@ -29,8 +29,8 @@ _MIN_SITES = 3
 METHOD = (
     "Median spectrum over occipital and parietal sites (all sites without geometry); 1/f "
     "background and Gaussian peaks fitted to log power at 2-40 Hz after Donoghue et al. 2020, "
-    "Nat Neurosci 23:1655; highest point of the peaks in 7-13 Hz; interval: bootstrap of the median over "
-    "sites' own peaks, at least one frequency bin wide"
+    "Nat Neurosci 23:1655; highest point of the peaks in 7-13 Hz; interval: bootstrap of the "
+    "median over sites' own peaks, at least one frequency bin wide"
 )
 
 

@@ -142,6 +142,32 @@ def _refine(
     return tuple(Peak(*(float(v) for v in row)) for row in solved.x.reshape(-1, 3))
 
 
+def _bic(freqs: Floats, flat: Floats, peaks: tuple[Peak, ...]) -> float:
+    n = len(freqs)
+    misfit = float(((flat - gaussians(freqs, peaks)) ** 2).mean())
+    return n * np.log(max(misfit, 1e-12)) + 3 * len(peaks) * np.log(n)
+
+
+def _prune(
+    freqs: Floats, flat: Floats, peaks: tuple[Peak, ...], widths: tuple[float, float]
+) -> tuple[Peak, ...]:
+    """Drop peaks while the others, fitted again, do as well (Bayesian information criterion).
+
+    The greedy search splits a peak whose top lies between two bins; this joins it again.
+    """
+    best = _bic(freqs, flat, peaks)
+    while peaks:
+        rivals = []
+        for k in range(len(peaks)):
+            fewer = _refine(freqs, flat, peaks[:k] + peaks[k + 1 :], widths)
+            rivals.append((_bic(freqs, flat, fewer), fewer))
+        lowest, fewer = min(rivals, key=lambda r: r[0])
+        if lowest >= best:
+            break
+        best, peaks = lowest, fewer
+    return peaks
+
+
 def fit_spectrum(
     freqs: npt.NDArray[np.floating],
     psd: npt.NDArray[np.floating],
@@ -189,7 +215,7 @@ def fit_spectrum(
     offset, exponent = _robust_line(log_f, power)
     flat = power - offset + exponent * log_f
     peaks = _guess_peaks(f, flat, max_peaks, threshold_sd, min_height, widths)
-    peaks = _refine(f, flat, peaks, widths)
+    peaks = _prune(f, flat, _refine(f, flat, peaks, widths), widths)
     offset, exponent = _line(log_f, power - gaussians(f, peaks))
     model = offset - exponent * log_f + gaussians(f, peaks)
     return SpectralFit(f, power, offset, exponent, peaks, float(np.std(power - model)))
