@@ -11,7 +11,7 @@ from brainforge.pipeline.outputs import load_connectivity, save_connectivity
 from brainforge.result import Connectivity
 
 
-@pytest.fixture()
+@pytest.fixture
 def connectivity() -> Connectivity:
     rng = np.random.default_rng(5)
     names = ("MEG 0113", "B", "µ")
