@@ -54,6 +54,10 @@ lock: $(VENV)/test.stamp ## resolve the locks anew
 	@$(UV_LOCK) --extra build --extra cuda12 -c requirements-test.lock -o requirements-cuda12.lock
 	@$(UV_LOCK) --extra build --extra cuda13 -c requirements-test.lock -o requirements-cuda13.lock
 
+docs: $(VENV)/test.stamp ## pages about functions and classes, into build/docs
+	@$(PY) -m pdoc --docformat numpy --output-directory build/docs brainforge '!brainforge.testing'
+	@echo "build/docs/index.html"
+
 clean: ## remove what builds and tests leave behind, .venv included
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache brainforge-demo

@@ -50,4 +50,5 @@ def is_archive(recording: Recording) -> bool:
 
 def recording_name(file: Path) -> str:
     """Return what the outputs of a recording are named after: its file without endings."""
-    return file.resolve().name.lstrip(".").split(".")[0] or "recording"
+    name = file.resolve().name.removesuffix(".gz").removesuffix(".zip")
+    return Path(name).stem.lstrip(".") or "recording"
