@@ -1,0 +1,203 @@
+"""Polyphase FIR decimation of raw counts straight to float32, one pass over the samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.errors import KernelInputError
+from brainforge.kernels.jit import lazy_jit
+from brainforge.kernels.parallel import parallel_map, slices
+
+F32 = npt.NDArray[np.float32]
+#: dtype of the counts -> dtype in which the offset is taken off, so that no digit is lost
+DTYPES = {"int16": "float32", "float32": "float32", "int32": "float64", "float64": "float64"}
+_TILE = 4096  # source samples at a time, so that phases and sums stay in the nearest cache
+_WIDE = 4  # taps a pass over the sums
+
+
+@lazy_jit(
+    [
+        f"void(Array({raw}, 2, 'C', readonly=True), int64, int64[::1], {off}[::1], float32[::1],"
+        " float32[:,::1], float32[:,::1], int64, int64)"
+        for raw, off in DTYPES.items()
+    ],
+)
+def _decimate_rows(
+    raw: Any,
+    first: int,
+    rows: Any,
+    offset: Any,
+    scale: Any,
+    phases: Any,
+    out: Any,
+    at: int,
+    n_out: int,
+) -> None:
+    """Filter and decimate some rows; ``phases[p, q]`` is the tap of source sample q * k + p.
+
+    The taps that reach beyond the end of ``raw`` are the zeros that pad the phases.
+    """
+    k, n_taps = phases.shape
+    tile = max(_TILE // k, 64)
+    buffer = np.empty((k, tile + n_taps), np.float32)
+    acc = np.empty(tile, np.float32)
+    real = offset.dtype.type
+    for r in range(rows.shape[0]):
+        shift = offset[r]
+        for begin in range(0, n_out, tile):
+            sums = acc[: min(tile, n_out - begin)]
+            n = sums.shape[0]
+            column = raw[rows[r], first + begin * k :]
+            whole = min(n + n_taps, column.shape[0] // k)
+            # All phases of a sample in one loop of constant step compile to shuffles: 7x the
+            # speed of a strided loop for each phase.
+            if k == 4:
+                b0, b1 = buffer[0, :whole], buffer[1, :whole]
+                b2, b3 = buffer[2, :whole], buffer[3, :whole]
+                for i in range(whole):
+                    b0[i] = real(column[4 * i]) - shift
+                    b1[i] = real(column[4 * i + 1]) - shift
+                    b2[i] = real(column[4 * i + 2]) - shift
+                    b3[i] = real(column[4 * i + 3]) - shift
+            elif k == 2:
+                b0, b1 = buffer[0, :whole], buffer[1, :whole]
+                for i in range(whole):
+                    b0[i] = real(column[2 * i]) - shift
+                    b1[i] = real(column[2 * i + 1]) - shift
+            elif k == 1:
+                b0 = buffer[0, :whole]
+                for i in range(whole):
+                    b0[i] = real(column[i]) - shift
+            else:
+                for i in range(whole):
+                    for p in range(k):
+                        buffer[p, i] = real(column[k * i + p]) - shift
+            buffer[:, whole : n + n_taps] = np.float32(0)
+            for i in range(whole * k, min(column.shape[0], (n + n_taps) * k)):
+                buffer[i % k, i // k] = real(column[i]) - shift
+            sums[:] = np.float32(0)
+            for p in range(k):
+                for q in range(0, n_taps, _WIDE):
+                    h0, h1 = phases[p, q], phases[p, q + 1]
+                    h2, h3 = phases[p, q + 2], phases[p, q + 3]
+                    c0, c1 = buffer[p, q : q + n], buffer[p, q + 1 : q + 1 + n]
+                    c2, c3 = buffer[p, q + 2 : q + 2 + n], buffer[p, q + 3 : q + 3 + n]
+                    for i in range(n):
+                        sums[i] += h0 * c0[i] + h1 * c1[i] + h2 * c2[i] + h3 * c3[i]
+            target = out[r, at + begin : at + begin + n]
+            for i in range(n):
+                target[i] = sums[i] * scale[r]
+
+
+def polyphase(taps: npt.ArrayLike, k: int) -> F32:
+    """Return taps split into ``k`` phases, axes (phase, tap), each padded to a multiple of 4."""
+    h = np.asarray(taps, dtype=np.float64)
+    if h.ndim != 1 or not len(h) or k < 1:
+        raise KernelInputError(
+            where="taps",
+            expected="a vector of taps and a factor of at least 1",
+            got=f"shape {h.shape} and {k}",
+        )
+    per_phase = -(-len(h) // (k * _WIDE)) * _WIDE
+    padded = np.zeros(per_phase * k)
+    padded[: len(h)] = h[::-1]  # convolution runs the taps backwards
+    return np.ascontiguousarray(padded.reshape(per_phase, k).T, dtype=np.float32)
+
+
+def _per_row(values: npt.ArrayLike, n: int, name: str, dtype: Any) -> npt.NDArray[Any]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim > 1 or array.shape not in ((), (n,)) or not np.isfinite(array).all():
+        raise KernelInputError(
+            where=name, expected=f"one finite number or {n}", got=f"shape {array.shape}"
+        )
+    return np.array(np.broadcast_to(array, n), dtype=dtype, order="C")
+
+
+def decimate(
+    raw: npt.NDArray[Any],
+    phases: F32,
+    n_out: int,
+    *,
+    first: int = 0,
+    rows: npt.ArrayLike | None = None,
+    offset: npt.ArrayLike = 0.0,
+    scale: npt.ArrayLike = 1.0,
+    out: F32 | None = None,
+    at: int = 0,
+    n_threads: int = 1,
+) -> F32:
+    """Filter, decimate and calibrate raw counts.
+
+    Output m of a row is ``scale * sum_i taps[i] * (raw[first + m * k + n_taps - 1 - i] -
+    offset)``: with taps of odd length, the output centred on source column ``first +
+    (n_taps - 1) / 2 + m * k``.
+
+    Parameters
+    ----------
+    raw : int16, int32, float32 or float64 array, axes (channel, sample)
+        Finite counts. Copied where it is not C-contiguous.
+    phases : float32 array, axes (phase, tap)
+        From `polyphase`; its first axis is the factor k.
+    n_out : int
+        Number of outputs a row.
+    first : int
+        Column of the earliest sample that the first output depends on.
+    rows : array of int | None
+        The rows to take, in the order of the outputs; None for all.
+    offset : float or array, axes (row,)
+        In counts; taken off before float32 (in float64 for int32 and float64).
+    scale : float or array, axes (row,)
+        Working units per count.
+    out : float32 array, axes (row, sample) | None
+        Written at columns ``at`` to ``at + n_out``; C-contiguous. None for a new one.
+    n_threads : int
+        Threads over the rows.
+
+    Returns
+    -------
+    out : float32 array, axes (row, sample)
+        Relative to the float64 definition of the rows' size, about 3e-7.
+    """
+    if raw.ndim != 2 or raw.dtype.name not in DTYPES:
+        raise KernelInputError(
+            where="raw",
+            expected=f"channels x samples of {', '.join(DTYPES)}",
+            got=f"shape {raw.shape}, {raw.dtype}",
+        )
+    k = phases.shape[0]
+    if first < 0 or n_out < 0 or (n_out and first + (n_out - 1) * k >= raw.shape[1]):
+        raise KernelInputError(
+            where="first, n_out",
+            expected=f"a stretch inside the {raw.shape[1]} samples",
+            got=f"first {first}, {n_out} outputs every {k} samples",
+        )
+    picked = np.arange(raw.shape[0]) if rows is None else np.asarray(rows, dtype=np.int64)
+    if picked.size and (picked.min() < 0 or picked.max() >= raw.shape[0]):
+        raise KernelInputError(
+            where="rows", expected=f"rows of 0 to {raw.shape[0] - 1}", got=f"{picked.tolist()}"
+        )
+    n = len(picked)
+    if out is None:
+        out, at = np.empty((n, n_out), np.float32), 0
+    if out.shape[0] != n or at < 0 or at + n_out > out.shape[1] or not out.flags.c_contiguous:
+        raise KernelInputError(
+            where="out",
+            expected=f"a C-contiguous array of {n} rows and at least {at + n_out} columns",
+            got=f"shape {out.shape}",
+        )
+    if not n or not n_out:
+        return out
+    counts = np.ascontiguousarray(raw)
+    shift = _per_row(offset, n, "offset", DTYPES[raw.dtype.name])
+    factor = _per_row(scale, n, "scale", np.float32)
+
+    def work(part: slice) -> None:
+        _decimate_rows(
+            counts, first, picked[part], shift[part], factor[part], phases, out[part], at, n_out
+        )
+
+    parallel_map(work, slices(n, n_threads * 2 if n_threads > 1 else 1), n_threads)
+    return out
