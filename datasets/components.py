@@ -39,7 +39,7 @@ class Grid:
     @property
     def freqs(self) -> Array:
         """Frequencies of a piece of noise, in Hz."""
-        return np.fft.rfftfreq(2 * self.hop, 1.0 / self.sfreq)
+        return np.linspace(0.0, self.sfreq / 2.0, self.hop + 1)
 
     def span(self, index: int) -> tuple[int, int]:
         """Return the absolute samples [start, stop) of a piece."""
@@ -86,7 +86,6 @@ def brain_noise(
     topography *= density / np.median(np.linalg.norm(topography, axis=1))
     freqs = grid.freqs
     shape = np.sqrt(10.0 / np.maximum(freqs, 0.5))
-    noise = ShapedNoise(
-        seed, Stream.BRAIN_NOISE, grid.hop, grid.sfreq, np.broadcast_to(shape, (n_dipoles, len(freqs)))
-    )  # fmt: skip
+    shapes = np.broadcast_to(shape, (n_dipoles, len(freqs)))
+    noise = ShapedNoise(seed, Stream.BRAIN_NOISE, grid.hop, grid.sfreq, shapes)
     return NoiseComponent(topography, noise)

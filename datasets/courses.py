@@ -145,7 +145,8 @@ class SlowNoise:
         The product has unit variance. Handing out the factors lets a caller scale the rows
         and multiply into its own memory.
         """
-        values, splines = [], []
+        values: list[Float64] = []
+        splines: list[Float64] = []
         # a cubic B-spline on unit knots keeps 0.479 of the knots' variance on average
         norm = 1.0 / np.sqrt(0.4794 * len(self.scales))
         for number, scale in enumerate(self.scales):

@@ -21,7 +21,7 @@ from brainforge.errors import InputError
 from brainforge.recording import Recording
 
 if TYPE_CHECKING:
-    from brainforge.datasets.phantom_source import PhantomSource
+    from brainforge.acquisition.replay import RecordingSource
     from brainforge.info import Info
 
 __all__ = ["Phantom", "write_truth"]
@@ -140,7 +140,7 @@ class Phantom:
         """Length on the time axis in samples, gaps included."""
         return round(self.duration * self.sfreq)
 
-    def source(self, block_size: int = 1000, realtime: bool = False) -> PhantomSource:
+    def source(self, block_size: int = 1000, realtime: bool = False) -> RecordingSource:
         """Return a Source that streams the phantom in blocks of at most ``block_size`` samples.
 
         Parameters
@@ -150,9 +150,9 @@ class Phantom:
         realtime : bool
             Hand out every block no earlier than a sensor array would.
         """
-        from brainforge.datasets.phantom_source import PhantomSource
+        from brainforge.acquisition.replay import RecordingSource
 
-        return PhantomSource(self, block_size, realtime=realtime)
+        return RecordingSource(self.recording(), block_size, realtime=realtime)
 
     def recording(self) -> Recording:
         """Return the phantom as a Recording that can be read in any order.

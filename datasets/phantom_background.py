@@ -87,7 +87,7 @@ class Background:
         start, stop = self._grid.span(index)
         knots, splines = self._drift.piece(start, stop)
         out = self._interference.piece(index)
-        out = out + (self._drift_scale[:, None] * knots) @ splines
+        out += (self._drift_scale[:, None] * knots) @ splines
         seconds = np.arange(start, stop) / self._grid.sfreq
         out += self._mains_courses(seconds)
         for move in self.movements:
@@ -126,7 +126,9 @@ class Background:
         }
 
 
-def _draw_mains(seed: int, line_freq: float, amplitude: float, sfreq: float) -> Array:
+def _draw_mains(
+    seed: int, line_freq: float, amplitude: float, sfreq: float
+) -> npt.NDArray[np.complex128]:
     """Return complex amplitudes, axes (column, harmonic), of the harmonics under Nyquist."""
     draw = generator(seed, Stream.MAINS)
     size = (8, len(HARMONICS))

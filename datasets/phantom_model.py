@@ -149,7 +149,9 @@ class PhantomReader:
     def _piece(self, index: int) -> npt.NDArray[Any]:
         if index not in self._pieces:
             with single_threaded_blas():
-                self._pieces[index] = self._make(index)
+                piece = self._make(index)
+            piece.flags.writeable = False
+            self._pieces[index] = piece
             if len(self._pieces) > 2:
                 self._pieces.popitem(last=False)
         return self._pieces[index]

@@ -50,7 +50,7 @@ INDEPENDENT: Final = (6, 7, 8)
 #: sensors that see two sources of one band best lie at least so far apart, in metres
 MIN_DISTANCE: Final = 0.08
 _MAX_LEAK: Final = 0.25
-_TRIES: Final = 3000
+_TRIES: Final = 600
 
 
 @dataclass(frozen=True)
@@ -90,26 +90,13 @@ class Coupling:
 def plant_sources(seed: int, array: SensorArray, amplitude: float) -> tuple[PlantedSource, ...]:
     """Return the nine sources, each ``amplitude`` tesla RMS in each band at its best sensor.
 
-    Positions, depths and orientations are drawn until, within each band, the best sensors lie
-    at least `MIN_DISTANCE` apart and hardly see the other sources. Where an array is too small
-    for that, the best draw is taken.
+    Positions, depths and orientations are redrawn until, within each band, the best sensors
+    lie at least `MIN_DISTANCE` apart and hardly see the other sources. Where an array is too
+    small for that, what comes nearest is taken.
     """
     draw = generator(seed, Stream.PLACEMENT)
-    peaks = {band: RHYTHMS[band][0] + draw.uniform(-1, 1) * 0.04 * RHYTHMS[band][0]
-             for band in RHYTHMS}  # fmt: skip
-    best: tuple[float, Array, Array, Array] | None = None
-    for _ in range(_TRIES):
-        positions, orientations = _draw_dipoles(draw)
-        gain = np.einsum(
-            "sdk,dk->sd", sphere_gain(array.positions, array.orientations, positions), orientations
-        )
-        fault = _crowding(gain, array.positions)
-        if best is None or fault < best[0]:
-            best = (fault, positions, orientations, gain)
-        if fault <= 0.0:
-            break
-    assert best is not None
-    _, positions, orientations, gain = best
+    peaks = {band: peak * draw.uniform(0.96, 1.04) for band, (peak, _, _) in RHYTHMS.items()}
+    positions, orientations, gain = _place(draw, array)
     return tuple(
         PlantedSource(
             name=name,
@@ -124,8 +111,32 @@ def plant_sources(seed: int, array: SensorArray, amplitude: float) -> tuple[Plan
     )
 
 
-def _draw_dipoles(draw: np.random.Generator) -> tuple[Array, Array]:
-    nominal = np.array([place for _, place, _ in _PLACES])
+def _place(draw: np.random.Generator, array: SensorArray) -> tuple[Array, Array, Array]:
+    """Draw all dipoles, then redraw one at a time for as long as that helps."""
+    positions, orientations = _draw_dipoles(draw, np.arange(len(_PLACES)))
+    gain = _oriented_gain(array, positions, orientations)
+    fault = _crowding(gain, array.positions)
+    for _ in range(_TRIES):
+        if fault == 0.0:
+            break
+        one = draw.integers(len(_PLACES), size=1)
+        position, orientation = _draw_dipoles(draw, one)
+        tried = gain.copy()
+        tried[:, one] = _oriented_gain(array, position, orientation)
+        now = _crowding(tried, array.positions)
+        if now < fault:
+            gain, fault = tried, now
+            positions[one], orientations[one] = position, orientation
+    return positions, orientations, gain
+
+
+def _oriented_gain(array: SensorArray, positions: Array, orientations: Array) -> Array:
+    gain = sphere_gain(array.positions, array.orientations, positions)
+    return np.asarray(np.einsum("sdk,dk->sd", gain, orientations), dtype=np.float64)
+
+
+def _draw_dipoles(draw: np.random.Generator, places: npt.NDArray[np.int64]) -> tuple[Array, Array]:
+    nominal = np.array([_PLACES[i][1] for i in places])
     unit = nominal + 0.12 * draw.standard_normal(nominal.shape)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     angle = draw.uniform(0.0, 2.0 * np.pi, len(unit))[:, None]
