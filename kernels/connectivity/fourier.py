@@ -106,6 +106,23 @@ def _taper(epochs: Any, first: Any, tapers: Any, scale: Any, out: Any) -> None:
                     y[t] = (x[t] - mean) * (w[t] * gain)
 
 
+def demean(
+    epoch: npt.NDArray[Any], taper: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.float32]:
+    """Return an epoch without its mean, tapered; a flat channel becomes exactly zero.
+
+    Parameters
+    ----------
+    epoch : array, axes (channel, time)
+    taper : array, axes (time,)
+    """
+    out = np.empty((len(epoch), 1, 1, epoch.shape[1]), dtype=np.float32)
+    signal = np.ascontiguousarray(epoch, dtype=np.float32)[None]
+    window = np.ascontiguousarray(taper, dtype=np.float32)[None]
+    _taper(signal, 0, window, np.ones(len(epoch), dtype=np.float32), out)
+    return out[:, 0, 0]
+
+
 @lazy_jit(["void(float32[:, :, :, :, ::1], int64[::1], int64, int64, float32[:, :, :, ::1])"])
 def _scatter(spectra: Any, bins: Any, first: Any, at: Any, chunk: Any) -> None:
     """Copy spectra (channel, epoch, taper, frequency, re/im) to a group of a chunk."""
