@@ -54,6 +54,19 @@ def test_declared_packages_are_those_on_disk() -> None:
     assert sorted(SETUPTOOLS["packages"]) == sorted(_folders())
 
 
+def test_no_data_file_is_forgotten() -> None:
+    """Whatever lies in a package and is no Python is declared as package data."""
+    tops = {ROOT / folder: name for name, folder in SETUPTOOLS["package-dir"].items()}
+    declared = _shipped()
+    for top, name in tops.items():
+        for file in top.rglob("*"):
+            inside = file.relative_to(top)
+            linked = name == "brainforge" and (top / inside.parts[0]).is_symlink()
+            if linked or not file.is_file() or file.suffix in {".py", ".pyc"}:
+                continue
+            assert f"{name.replace('.', '/')}/{inside.as_posix()}" in declared
+
+
 def test_symlinks_are_relative_and_right() -> None:
     for name, folder in MAPPED.items():
         link = ROOT / "brainforge" / name.removeprefix("brainforge.")

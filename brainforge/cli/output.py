@@ -66,5 +66,8 @@ def show(*parts: Any) -> None:
     if not console.is_terminal:
         # a pipe or a file has no width to fit into
         console = Console(highlight=False, markup=False, width=120)
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, str))
+    # captured, because on a closed pipe a console ends the process without a word
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, str))
+    typer.echo(captured.get(), nl=False)
