@@ -34,13 +34,13 @@ def open_file(
     bads: str | None = None,
 ) -> Recording:
     """Open a recording as the options and the settings say; ReadError where it cannot be."""
-    import brainforge as bf
+    from brainforge.readers import open_recording
 
     hz = state_of(context).settings.line_freq
     if line_freq is not None:
         hz = parse_line_freq(line_freq, "--line-freq")
     names = tuple(name.strip() for name in (bads or "").split(",") if name.strip())
-    return bf.open(file, sensors=sensors, line_freq=hz, subject=subject, bads=names)
+    return open_recording(file, sensors=sensors, line_freq=hz, subject=subject, bads=names)
 
 
 def is_archive(recording: Recording) -> bool:
