@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from brainforge.archive.document import MNE_INFO
+from brainforge.archive.fif_tags import ID_STRUCT, walk
 from brainforge.errors import ReadError
 from brainforge.info import Channel, Info, Projector
 
@@ -132,8 +133,8 @@ def pack(mne_info: Any) -> bytes:
     """Return an ``mne.Info`` as the bytes of a FIF file, without who the subject is.
 
     Kept are channels, coils, transforms, projectors, compensation, digitised points and dates;
-    left out are names, numbers and birthday of the subject, the experimenter, and the samples
-    of head-position measurements, which are many times larger than all the rest.
+    left out are names, numbers and birthday of the subject, the experimenter, the addresses of
+    the computers, and the samples of head-position measurements, many times larger than all that.
     """
     import mne
 
@@ -146,7 +147,16 @@ def pack(mne_info: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder, quiet_mne():
         path = Path(folder) / "kept-info.fif"
         mne.io.write_info(path, info)
-        return path.read_bytes()
+        return _without_machine(path)
+
+
+def _without_machine(path: Path) -> bytes:
+    """Return a FIF file with the network addresses blanked that its identifiers hold."""
+    data = bytearray(path.read_bytes())
+    for tag in walk(path):
+        if tag.type == ID_STRUCT and tag.size == 20:
+            data[tag.at + 4 : tag.at + 12] = bytes(8)
+    return bytes(data)
 
 
 def unpack(data: bytes) -> Any:

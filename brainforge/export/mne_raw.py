@@ -15,6 +15,7 @@ from brainforge.recording import Recording
 GAP = "BAD_ACQ_SKIP"
 FIFF_TYPES = {"mag": "mag", "grad": "grad", "ref_mag": "ref_meg", "ref_grad": "ref_meg"}
 BLOCK_SECONDS = 10.0
+Mark = tuple[int, int, str, tuple[str, ...] | None]
 
 
 def mne_info(info: Info) -> Any:
@@ -119,7 +120,7 @@ def to_raw(recording: Recording) -> Any:
     sfreq = recording.info.sfreq
     with quiet_mne():
         raw = mne.io.RawArray(_samples(recording), info, first_samp=recording.start)
-        marks = [(g.start, g.stop, GAP, None) for g in recording.gaps]
+        marks: list[Mark] = [(g.start, g.stop, GAP, None) for g in recording.gaps]
         marks += [(m.start, m.stop, f"BAD_{m.cause}", m.channels) for m in recording.masks]
         marks += [(a.start, a.stop, a.label, None) for a in recording.annotations]
         if not recording.info.names_of("stim"):

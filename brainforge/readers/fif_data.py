@@ -1,13 +1,11 @@
 """The samples of a FIF file as the device wrote them: big-endian counts, never through floats.
 
-FIF is a chain of tags: kind, type, size and the place of the next one, 16 bytes, big-endian.
 MNE reads what describes the recording; here only the data buffers are found and read.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,68 +13,16 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.errors import ReadError
+from brainforge.archive.fif_tags import Tag, truncated, walk
 from brainforge.recording import Gap
 
-FIRST_SAMPLE, DATA_BUFFER, DATA_SKIP, FILE_ID = 208, 300, 301, 100
+DATA_BUFFER, DATA_SKIP = 300, 301
 BLOCK_START, BLOCK_END = 104, 105
 RAW_BLOCKS = (102, 112, 119)  # raw, continuous and MaxShield data
 #: FIF type -> dtype on disk
 TYPES = {2: ">i2", 3: ">i4", 4: ">f4", 5: ">f8", 16: ">i2"}
 #: samples transposed at a time, so that both sides stay in the cache
 TILE = 64
-
-
-@dataclass(frozen=True)
-class Tag:
-    """Head of a tag; ``at`` is the byte where its data begin."""
-
-    kind: int
-    type: int
-    size: int
-    at: int
-
-
-def truncated(path: Path, at: int, what: str) -> ReadError:
-    """Return the error for a file that ends or breaks at byte ``at``."""
-    return ReadError(
-        where=str(path),
-        expected="a whole FIF file",
-        got=f"{what} at byte {at} of {path.stat().st_size}",
-        fix="copy it again from where it was recorded",
-    )
-
-
-def walk(path: Path) -> Iterator[Tag]:
-    """Yield the tags of a FIF file in order.
-
-    Raises
-    ------
-    ReadError
-        Where the file is not FIF, is truncated or its chain of tags is broken.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        at = 0
-        for count in range(size // 16 + 1):
-            file.seek(at)
-            head = file.read(16)
-            if len(head) < 16:
-                raise truncated(path, at, "the end of the file inside a tag")
-            kind, type_, length, following = struct.unpack(">iIii", head)
-            if count == 0 and (kind != FILE_ID or length != 20):
-                raise ReadError(where=str(path), expected="a FIF file", got="another kind of file")
-            if length < 0 or at + 16 + length > size:
-                raise truncated(path, at, f"a tag of {length} bytes")
-            yield Tag(kind, type_, length, at + 16)
-            if following < 0:
-                return
-            at = following or at + 16 + length
-            if at == size and not following:
-                return
-            if at > size:
-                raise truncated(path, at, "a pointer past the end")
-    raise truncated(path, at, "tags that point in a circle")
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brainforge.archive.fif_tags import walk
 from brainforge.archive.mne_info import info_from_mne, quiet_mne
 from brainforge.errors import BrainForgeError, InputError, ReadError
 from brainforge.info import Info
 from brainforge.readers.checksum import describe
 from brainforge.readers.events import find_events
-from brainforge.readers.fif_data import FifReader, find_buffers, walk
+from brainforge.readers.fif_data import FifReader, find_buffers
 from brainforge.recording import Annotation, Gap, Recording
 
 SKIP = "BAD_ACQ_SKIP"
