@@ -28,10 +28,13 @@ def info(
     if json_:
         print_json(facts)
         return
+    source = facts.pop("source")
     made = table(str(file), "", "")
-    for name, value in facts.items():
-        made.add_row(name, _words(value))
     made.show_header = False
+    for name, value in facts.items():
+        made.add_row(name.replace("_", " "), _words(value))
+    for name in ("format", "sha256", "notes"):
+        made.add_row(name, _words(source.get(name)))
     show(made)
 
 
