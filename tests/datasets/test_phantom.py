@@ -136,3 +136,12 @@ def test_the_truth_is_written_whole_and_never_over_another(tmp_path: Path) -> No
     with pytest.raises(OutputError, match="No such file"):
         write_truth(tmp_path / "nowhere" / "b.json", {})
     assert [p.name for p in tmp_path.iterdir()] == ["a.truth.json"]
+
+
+def test_the_package_loads_its_names_when_asked() -> None:
+    from brainforge import datasets
+
+    assert datasets.Phantom is Phantom
+    assert callable(datasets.sample)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        datasets.nothing  # noqa: B018
