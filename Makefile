@@ -46,7 +46,7 @@ test-slow: $(VENV)/test.stamp ## the slow tests only
 	@$(PY) -m pytest -q -m slow $(ARGS)
 
 bench: $(VENV)/test.stamp ## the benchmark against peers, each stage with its accuracy
-	@$(PY) -m benchmarks $(ARGS)
+	@PYTHONSAFEPATH= $(PY) -m benchmarks $(ARGS)
 
 lock: $(VENV)/test.stamp ## resolve the locks anew
 	@$(UV_LOCK) --extra test -o requirements-test.lock
