@@ -141,9 +141,7 @@ def _draw_mains(
     return (column * np.exp(1j * phase))[:, below]
 
 
-def _draw_movements(
-    seed: int, grid: Grid, amplitude: float, rate: float
-) -> tuple[Movement, ...]:  # fmt: skip
+def _draw_movements(seed: int, grid: Grid, amplitude: float, rate: float) -> tuple[Movement, ...]:
     if amplitude == 0.0 or rate == 0.0:
         return ()
     times = event_times(

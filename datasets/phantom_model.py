@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,10 +116,7 @@ def build_info(p: Phantom) -> Info:
 
 
 class PhantomReader:
-    """Makes the samples of a phantom in any order; keeps the last two pieces.
-
-    Not for several threads at once: make one reader for each.
-    """
+    """Makes the samples of a phantom in any order; keeps the last two pieces."""
 
     def __init__(self, phantom: Phantom) -> None:
         self._phantom, self.model = phantom, build_model(phantom)
@@ -134,6 +132,8 @@ class PhantomReader:
             phantom.seed, Stream.SENSOR_DRIFT, n, phantom.sfreq, (4.0, 16.0, 64.0)
         )
         self._pieces: OrderedDict[int, npt.NDArray[Any]] = OrderedDict()
+        # components keep their last piece, so two threads must not make one at a time
+        self._lock = Lock()
 
     def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Return counts [start, stop), axes (channel, sample)."""
@@ -141,7 +141,9 @@ class PhantomReader:
         parts = []
         for index in range(start // hop, -(-stop // hop)):
             lo, hi = max(start, index * hop), min(stop, (index + 1) * hop)
-            parts.append(self._piece(index)[:, lo - index * hop : hi - index * hop])
+            with self._lock:
+                piece = self._piece(index)
+            parts.append(piece[:, lo - index * hop : hi - index * hop])
         if not parts:
             return np.empty((self.model.array.n_sensors, 0), dtype=self._phantom.dtype)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

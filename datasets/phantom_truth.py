@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brainforge.datasets.helmet import HEAD_CENTER, HEAD_RADIUS
-from brainforge.datasets.phantom_faults import MIN_CHANNELS
 from brainforge.datasets.phantom_sources import BANDS, COUPLED, PlantedSource
 from brainforge.errors import OutputError
 
@@ -147,6 +146,3 @@ def write_truth(path: str | Path, truth: dict[str, Any]) -> Path:
             f"{target}: expected a place to write, got {error.strerror}; choose another folder"
         ) from error
     return target
-
-
-__all__ = ["MIN_CHANNELS", "TRUTH_VERSION", "describe", "write_truth"]

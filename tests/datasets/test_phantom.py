@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 
@@ -43,6 +44,14 @@ def fixed_counts(cache: list[np.ndarray] = []) -> np.ndarray:  # noqa: B006
     if not cache:
         cache.append(SMALL.recording().reader.read(0, SMALL.n_samples))
     return cache[0]
+
+
+def test_threads_may_share_a_recording() -> None:
+    spans = [(a, a + 700) for a in range(0, 5000, 500)] * 3
+    reader = SMALL.recording().reader
+    with ThreadPoolExecutor(4) as pool:
+        for (a, b), got in zip(spans, pool.map(lambda s: reader.read(*s), spans), strict=True):
+            assert np.array_equal(got, fixed_counts()[:, a:b])
 
 
 def test_seeds_differ_and_repeat() -> None:
