@@ -66,12 +66,14 @@ class Sites:
         return out
 
 
-def sites_of(info: Info, names: Sequence[str], kind: str) -> Sites:
-    """Group the named channels of one kind by place; bad channels are left out.
+def sites_of(info: Info, names: Sequence[str], kind: str, *, bads: bool = False) -> Sites:
+    """Group the named channels of one kind by place; bad channels only where asked for.
 
     Channels closer than 1 mm share a site; a channel without position is its own.
     """
-    picked = [n for n in names if info.channel(n).kind == kind and not info.channel(n).bad]
+    picked = [
+        n for n in names if info.channel(n).kind == kind and (bads or not info.channel(n).bad)
+    ]
     positions = info.positions(picked)
     groups: dict[object, list[int]] = {}
     for i, position in enumerate(positions):

@@ -1,0 +1,51 @@
+"""Section: what was done to which file, by what, where and how long it took."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from brainforge.report.arrays import ArrayPool, plain
+from brainforge.report.page import Part, Section, Table
+from brainforge.report.text import number, words
+from brainforge.result import Result
+
+_LONG = 200
+
+
+def build(result: Result, pool: ArrayPool) -> Section:
+    """Build the section of provenance."""
+    lead = "Everything needed to repeat this report."
+    tables = [_facts("Recording", plain(result.recording))]
+    provenance = plain(result.provenance)
+    flat = {k: v for k, v in provenance.items() if not isinstance(v, dict | list)}
+    short = {k: v for k, v in flat.items() if len(str(v)) <= _LONG}
+    if short:
+        tables.append(_facts("Processing", short))
+    for key, value in provenance.items():
+        if isinstance(value, dict) and value:
+            tables.append(_facts(words(key).capitalize(), value))
+    timings = [(words(k.removesuffix("_s")), f"{number(v)} s") for k, v in result.timings.items()]
+    if result.peak_rss_bytes:
+        timings.append(("peak memory", f"{number(result.peak_rss_bytes / 1e9)} GB"))
+    if timings:
+        tables.append(Table("Time taken", ("Stage", "Took"), tuple(timings)))
+    texts = {k: v for k, v in flat.items() if len(str(v)) > _LONG or "\n" in str(v)}
+    lists = {k: json.dumps(v, indent=1) for k, v in provenance.items() if isinstance(v, list) and v}
+    folded = [(words(k).capitalize(), str(v)) for k, v in {**texts, **lists}.items()]
+    parts = (
+        Part("Steps in order", template="steps", context={"steps": result.steps}),
+        Part("", tables=tuple(t for t in tables if t.rows), template="texts",
+             context={"texts": folded}),
+    )  # fmt: skip
+    return Section("provenance", "Provenance", lead, parts)
+
+
+def _facts(title: str, facts: dict[str, Any]) -> Table:
+    rows = []
+    for key, value in facts.items():
+        if value is None or value == "" or "\n" in str(value):
+            continue
+        text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+        rows.append((words(str(key)), text))
+    return Table(title, ("What", "Value"), tuple(rows))

@@ -1,0 +1,67 @@
+"""Figures and names as a reader sees them."""
+
+from __future__ import annotations
+
+import math
+
+BAND_ORDER = ("delta", "theta", "alpha", "beta", "gamma")
+KIND_NAMES = {
+    "mag": "magnetometers",
+    "grad": "gradiometers",
+    "eeg": "EEG",
+    "eog": "EOG",
+    "ecg": "ECG",
+    "emg": "EMG",
+    "ref_mag": "reference magnetometers",
+    "ref_grad": "reference gradiometers",
+    "misc": "other",
+    "stim": "trigger",
+}
+CAUSES = {
+    "gap": "Gap",
+    "railed": "Railed",
+    "non_finite": "Not a number",
+    "muscle": "Muscle",
+}
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with some significant digits and a true minus sign."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    if places < -6 or places > 8:
+        mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa} × 10^{int(power)}".replace("-", "−")
+    return f"{round(value, places):,.{max(places, 0)}f}".replace(",", "\u2009").replace("-", "−")
+
+
+def clock(seconds: float) -> str:
+    """Return a duration, e.g. ``"3 min 05 s"``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {whole % 60:02d} s"
+
+
+def label(name: str) -> str:
+    """Return a channel name that Plotly shows as it is (its labels read a little HTML)."""
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def squared(unit: str) -> str:
+    """Return a unit squared, e.g. ``"(fT/cm)²"``."""
+    return f"({unit})²" if "/" in unit else f"{unit}²"
+
+
+def density(unit: str) -> str:
+    """Return the unit of an amplitude density, e.g. ``"fT/√Hz"``."""
+    return f"({unit})/√Hz" if "/" in unit else f"{unit}/√Hz"
+
+
+def words(key: str) -> str:
+    """Return a key as words, e.g. ``"gain drift"``."""
+    return key.replace("_", " ")
