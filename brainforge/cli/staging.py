@@ -52,6 +52,9 @@ def staged(folder: Path, names: Iterable[str], *, overwrite: bool = False) -> It
     aside = Path(tempfile.mkdtemp(prefix=".brainforge-", suffix=".partial", dir=folder))
     try:
         yield aside
+        if not overwrite:
+            # also what nobody could name before, like the parts of a split file
+            refuse_existing(folder, (item.name for item in aside.iterdir()))
         _publish(aside, folder)
     except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -98,3 +101,29 @@ def _publish(aside: Path, folder: Path) -> None:
             if existed:
                 (previous / name).rename(folder / name)
         raise
+
+
+@contextmanager
+def restored_on_failure(folder: Path, largest: int = 1 << 20) -> Iterator[None]:
+    """Undo additions to a folder that others share, where adding to it fails half way.
+
+    New files and folders are removed; files of at most ``largest`` bytes, which is what gets
+    amended (tables, descriptions), get back what they held.
+    """
+    before = {path: _content(path, largest) for path in folder.rglob("*")}
+    try:
+        yield
+    except BaseException:
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path not in before:
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        for path, held in before.items():
+            if held is not None and _content(path, largest) != held:
+                path.write_bytes(held)
+        raise
+
+
+def _content(path: Path, largest: int) -> bytes | None:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > largest:
+        return None
+    return path.read_bytes()

@@ -94,6 +94,21 @@ def test_import_and_export_keep_the_samples(cli: Cli, tmp_path: Path) -> None:
     assert cli("import", file, "--out", archive, "--quiet", "--overwrite", "--json").code == 0
 
 
+def test_export_adds_to_a_bids_data_set(cli: Cli, small_archive: Path, tmp_path: Path) -> None:
+    root = tmp_path / "bids"
+    options = ("--to", "bids", "--out", root, "--line-freq", "50", "--quiet")
+    for subject in ("01", "02"):
+        ran = cli("export", small_archive, *options, "--subject", subject)
+        assert ran.code == 0, ran.err
+    assert {"sub-01", "sub-02", "participants.tsv"} <= {p.name for p in root.iterdir()}
+    before = sorted(root.rglob("*"))
+    again = cli("export", small_archive, *options, "--subject", "02")
+    assert again.code == 2
+    assert again.err.count("\n") == 1
+    assert cli("export", small_archive, *options, "--subject", "a b").code == 2
+    assert sorted(root.rglob("*")) == before
+
+
 def test_process_writes_everything_and_one_json_object(
     cli: Cli, small_archive: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brainforge.cli import staging
-from brainforge.cli.staging import staged
+from brainforge.cli.staging import restored_on_failure, staged
 from brainforge.errors import OutputError
 
 
@@ -111,3 +111,30 @@ def test_refusal_names_the_output(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with pytest.raises(OutputError, match="one: expected no such output"):
         staging.refuse_existing(tmp_path, ["zero", "one"])
+
+
+def test_what_nobody_could_name_before_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "one-1").write_text("old")
+    with pytest.raises(OutputError, match="one-1"), staged(tmp_path, ["one"]) as aside:
+        (aside / "one-1").write_text("new")
+    assert _tree(tmp_path) == {"one-1": "old"}
+
+
+def test_a_failed_addition_is_undone(tmp_path: Path) -> None:
+    (tmp_path / "table.tsv").write_text("one")
+    (tmp_path / "sub-01").mkdir()
+    with pytest.raises(RuntimeError):
+        _add(tmp_path, fail=True)
+    assert _tree(tmp_path) == {"table.tsv": "one"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["sub-01", "table.tsv"]
+    _add(tmp_path, fail=False)
+    assert _tree(tmp_path) == {"table.tsv": "two", "sub-02/meg/data": "x"}
+
+
+def _add(folder: Path, fail: bool) -> None:
+    with restored_on_failure(folder):
+        (folder / "table.tsv").write_text("two")
+        (folder / "sub-02" / "meg").mkdir(parents=True)
+        (folder / "sub-02" / "meg" / "data").write_text("x")
+        if fail:
+            raise RuntimeError
