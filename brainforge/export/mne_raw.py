@@ -65,9 +65,9 @@ def _fill(base: Any, info: Info) -> None:
 
 
 def _named(current: Any, coil_type: int) -> Any:
-    from mne._fiff.constants import FIFF, _coil_constants
+    from mne.io.constants import FIFF
 
-    known = {int(getattr(FIFF, name)): getattr(FIFF, name) for name in _coil_constants}
+    known = {int(v): v for name, v in FIFF.items() if name.startswith("FIFFV_COIL_")}
     return known.get(coil_type, current)
 
 
