@@ -1,0 +1,194 @@
+"""Orthogonalised amplitude envelope correlation of all pairs, one long epoch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.backend import Backend
+from brainforge.block import Block
+from brainforge.errors import InputError
+from brainforge.info import Info
+from brainforge.kernels.connectivity.aec import envelope_correlation
+from brainforge.kernels.connectivity.envelope import (
+    analytic,
+    band_window,
+    edge_taper,
+    epoch_spectrum,
+)
+from brainforge.kernels.connectivity.layout import n_pairs, to_square
+from brainforge.kernels.parallel import parallel_map
+from brainforge.measures.bands import BANDS, fit_bands
+from brainforge.measures.epochs import EpochCutter, rejected_intervals
+from brainforge.measures.picks import Picks
+from brainforge.result import Connectivity
+
+#: epochs that gather before they are correlated, so that threads share the work evenly
+_TOGETHER = 4
+
+
+class AecMeasure:
+    """Amplitude envelope correlation after pairwise orthogonalisation (Hipp et al. 2012).
+
+    Each epoch on the absolute grid gives one correlation per pair (the mean of both
+    directions, signed); the result is their mean. Masks and gaps leave epochs out as in
+    `ConnectivityMeasure`.
+
+    Parameters
+    ----------
+    info : Info
+        Of the blocks to come (working rate).
+    backend : Backend
+    bands : mapping of str to (low, high)
+        In Hz.
+    picks : sequence of str | None
+        Channel names; None for all good MEG channels (EEG where there is no MEG).
+    epoch_duration : float
+        Seconds.
+    edge : float
+        Seconds at either end of an epoch that the Hilbert transform spoils, left out.
+    absolute : bool
+        Mean of absolute values; biased upwards for short epochs.
+    oversampling : float | None
+        Samples a second of the analytic signal per hertz of bandwidth. At 8 an epoch's value
+        is within 0.006 (root mean square) of that from every sample, far below its own
+        scatter; None takes every sample, at two to three times the cost.
+    """
+
+    def __init__(
+        self,
+        info: Info,
+        backend: Backend | None = None,
+        *,
+        bands: Mapping[str, tuple[float, float]] = BANDS,
+        picks: Sequence[str] | None = None,
+        epoch_duration: float = 10.0,
+        edge: float = 1.0,
+        absolute: bool = False,
+        oversampling: float | None = 8.0,
+    ) -> None:
+        self.picks = Picks(info, picks)
+        self.bands = fit_bands(bands, info.sfreq)
+        self.edge, self.absolute, self.oversampling = edge, absolute, oversampling
+        self._threads = (backend or Backend()).threads
+        length = round(epoch_duration * info.sfreq)
+        self._windows = [
+            band_window(length, info.sfreq, band, edge=edge, oversampling=oversampling)
+            for band in self.bands.values()
+        ]
+        self._taper = edge_taper(length, info.sfreq, edge)
+        self._cutter = EpochCutter(len(self.picks.names), length)
+        self._sums = np.zeros((len(self.bands), n_pairs(len(self.picks.names))))
+        self._summed = 0
+        self._waiting: list[npt.NDArray[np.float32]] = []
+
+    def update(self, block: Block) -> None:
+        """Take one block; raises InputError as `ConnectivityMeasure.update` does."""
+        rejected = rejected_intervals(block, self.picks.name_set)
+        self._add(self._cutter.push(self.picks.data(block), block.start, rejected))
+
+    def merge(self, other: Self) -> None:
+        """Add what another instance has seen of other stretches; ``other`` is left as it is."""
+        if self._identity() != other._identity():
+            raise InputError(
+                where="merge",
+                expected="a measure of the same channels, bands and epochs",
+                got="another one",
+            )
+        met = self._cutter.merge(other._cutter)
+        self._sums += other._sums
+        self._summed += other._summed
+        self._add([*other._waiting, *met])
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of epochs taken so far."""
+        return self._summed + len(self._waiting)
+
+    def result(self) -> Connectivity:
+        """Return the measure "aec" of all seen so far."""
+        n = self.n_epochs
+        mean = (self._sums + self._correlate(self._waiting)) / max(n, 1)
+        size = len(self.picks.names)
+        values = {
+            band: to_square(pairs, size, "symmetric").astype(np.float32)
+            for band, pairs in zip(self.bands, mean)
+        }
+        seconds = self._cutter.length / self.picks.sfreq
+        text = (
+            "orthogonalised amplitude envelope correlation, both directions' mean, "
+            f"{'absolute' if self.absolute else 'signed'}; {n} epochs of {seconds:g} s, "
+            f"{self.edge:g} s left out at either end"
+        )
+        return Connectivity(
+            self.picks.names,
+            dict(self.bands),
+            dict.fromkeys(self.bands, n),
+            {"aec": values},
+            {"aec": text},
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint."""
+        shape = (len(self._waiting), self._cutter.n_channels, self._cutter.length)
+        return {
+            "identity": self._identity(),
+            "cutter": self._cutter.state(),
+            "sums": self._sums.copy(),
+            "summed": self._summed,
+            "waiting": np.array(self._waiting, dtype=np.float32).reshape(shape),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint of a measure made with the same parameters."""
+        if state["identity"] != self._identity():
+            raise InputError(
+                where="checkpoint", expected="the same channels, bands and epochs", got="others"
+            )
+        self._cutter.restore(state["cutter"])
+        self._sums = np.array(state["sums"], dtype=np.float64)
+        self._summed = int(state["summed"])
+        self._waiting = [np.array(epoch, dtype=np.float32) for epoch in state["waiting"]]
+
+    def _add(self, epochs: Sequence[npt.NDArray[np.float32]]) -> None:
+        for epoch in epochs:
+            if not np.isfinite(epoch).all():
+                raise InputError(
+                    where="block",
+                    expected="finite samples outside the masks",
+                    got="NaN or infinity",
+                    fix="mask them before they are measured",
+                )
+            self._waiting.append(epoch.copy())
+            if len(self._waiting) == _TOGETHER:
+                self._sums += self._correlate(self._waiting)
+                self._summed += _TOGETHER
+                self._waiting = []
+
+    def _correlate(self, epochs: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float64]:
+        """Return the sum of the epochs' correlations, axes (band, pair)."""
+        spectra = [epoch_spectrum(epoch, self._taper, self._threads) for epoch in epochs]
+        work = [(band, spectrum) for spectrum in spectra for band in range(len(self.bands))]
+
+        def one(item: tuple[int, npt.NDArray[np.complex64]]) -> npt.NDArray[np.float64]:
+            signal = analytic(item[1], self._windows[item[0]])
+            return envelope_correlation(signal, absolute=self.absolute)
+
+        total = np.zeros_like(self._sums)
+        for (band, _), pairs in zip(work, parallel_map(one, work, self._threads)):
+            total[band] += pairs
+        return total
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "names": list(self.picks.names),
+            "sfreq": self.picks.sfreq,
+            "bands": {name: list(band) for name, band in self.bands.items()},
+            "length": self._cutter.length,
+            "edge": self.edge,
+            "absolute": self.absolute,
+            "oversampling": self.oversampling,
+        }

@@ -1,0 +1,79 @@
+"""The envelope measure: the suite's properties, and its numbers against the kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brainforge.backend import Backend
+from brainforge.block import Block, Cause, Mask
+from brainforge.errors import InputError
+from brainforge.info import Channel, Info
+from brainforge.measures.aec import AecMeasure
+from brainforge.testing.measure_suite import MeasureSuite
+from tests.reference.aec import analytic, envelope_correlation
+
+SFREQ = 50.0
+INFO = Info(SFREQ, tuple(Channel(f"MEG {k}", "mag") for k in range(4)))
+BANDS = {"theta": (4.0, 8.0), "alpha": (8.0, 13.0)}
+
+
+def recording():
+    rng = np.random.default_rng(9)
+    x = 100 * rng.standard_normal((4, 6000)).astype(np.float32)
+    x[1:] += 0.5 * np.roll(x[:-1], 2, axis=1)
+    masks = (Mask(("MEG 3",), 700, 710, Cause.RAILED), Mask(None, 3990, 4010, Cause.GAP))
+    return [Block(x[:, :2600], INFO, 100, masks[:1]), Block(x[:, 2600:], INFO, 2730, masks[1:])]
+
+
+class TestSuite(MeasureSuite):
+    def make(self):
+        return AecMeasure(INFO, Backend(n_threads=2), bands=BANDS)
+
+    def recording(self):
+        return recording()
+
+    def numbers(self, result):
+        return {**result.values["aec"], **result.n_epochs}
+
+
+def test_is_the_mean_over_the_grid_of_the_plain_definition():
+    measure = AecMeasure(INFO, bands=BANDS, oversampling=None)
+    timeline = np.zeros((4, 7000))
+    for block in recording():
+        measure.update(block)
+        timeline[:, block.start : block.stop] = block.data
+    result = measure.result()
+    epochs = [2, 3, 4, 6, 9, 10, 11]
+    assert result.n_epochs["alpha"] == len(epochs)
+    taper = np.ones(500)
+    taper[:25] = np.sin(np.pi / 2 * (np.arange(25) + 0.5) / 25) ** 2
+    taper[-25:] = taper[:25][::-1]
+    for band, edges in BANDS.items():
+        wanted = np.mean(
+            [
+                envelope_correlation(
+                    analytic(timeline[:, e * 500 : e * 500 + 500], taper, SFREQ, edges, 1.0)[
+                        :, 50:-50
+                    ]
+                )
+                for e in epochs
+            ],
+            axis=0,
+        )
+        got = result.values["aec"][band][np.triu_indices(4, 1)]
+        np.testing.assert_allclose(got, wanted, atol=1e-6)
+    assert "7 epochs of 10 s" in result.methods["aec"]
+
+
+def test_bad_input_is_named():
+    measure = AecMeasure(INFO, bands=BANDS)
+    measure.update(recording()[0])
+    with pytest.raises(InputError, match="samples not seen before"):
+        measure.update(recording()[0])
+    with pytest.raises(InputError, match="same channels, bands"):
+        measure.merge(AecMeasure(INFO, bands=BANDS, absolute=True))
+    with pytest.raises(InputError, match="checkpoint"):
+        measure.restore(AecMeasure(INFO, bands=BANDS, edge=2.0).state())
+    with pytest.raises(InputError, match="finite"):
+        measure.update(Block(np.full((4, 500), np.inf, np.float32), INFO, 5000))
