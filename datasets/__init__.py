@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from brainforge.datasets.bundled import sample as sample
+    from brainforge.datasets.bundled import sample_path as sample_path
     from brainforge.datasets.phantom import Phantom as Phantom
 
-_HOME = {"Phantom": "phantom", "sample": "bundled"}
+_HOME = {"Phantom": "phantom", "sample": "bundled", "sample_path": "bundled"}
 
-__all__ = ["Phantom", "sample"]
+__all__ = ["Phantom", "sample", "sample_path"]
 
 
 def __getattr__(name: str) -> Any:

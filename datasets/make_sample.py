@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from brainforge.archive import import_recording, open_archive, verify_archive, zip_archive
-from brainforge.datasets.sample import FILE, ORIGIN_SHA256
+from brainforge.datasets.bundled import FILE, ORIGIN_SHA256
 from brainforge.errors import BrainForgeError, InputError
 from brainforge.readers import open_recording
 from brainforge.recording import Recording

@@ -44,26 +44,29 @@ class FolderFiles:
         self._scan(self._root, "")
 
     def _scan(self, folder: str, prefix: str) -> None:
-        for entry in os.scandir(folder):
-            name = prefix + entry.name
-            if entry.is_symlink():
-                target = os.path.realpath(entry.path)
-                if not target.startswith(self._root + os.sep) or os.path.isdir(target):
-                    raise refused(self.path, f"a link out of the archive, {name}", "remove it")
-            if entry.is_dir():
-                if name.count("/") > 8:
-                    raise refused(self.path, f"folders nested too deep, {name[:60]}")
-                self._scan(entry.path, name + "/")
-                continue
-            try:
-                found = entry.stat()
-            except OSError as error:
-                raise refused(self.path, f"{name}: {error.strerror}") from error
-            if not stat.S_ISREG(found.st_mode):
-                raise refused(self.path, f"{name}, which is not a file")
-            self.sizes[name] = found.st_size
-            if len(self.sizes) > MAX_FILES:
-                raise refused(self.path, f"more than {MAX_FILES} files")
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                self._take(entry, prefix + entry.name)
+
+    def _take(self, entry: os.DirEntry[str], name: str) -> None:
+        if entry.is_symlink():
+            target = os.path.realpath(entry.path)
+            if not target.startswith(self._root + os.sep) or os.path.isdir(target):
+                raise refused(self.path, f"a link out of the archive, {name}", "remove it")
+        if entry.is_dir():
+            if name.count("/") > 8:
+                raise refused(self.path, f"folders nested too deep, {name[:60]}")
+            self._scan(entry.path, name + "/")
+            return
+        try:
+            found = entry.stat()
+        except OSError as error:
+            raise refused(self.path, f"{name}: {error.strerror}") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise refused(self.path, f"{name}, which is not a file")
+        self.sizes[name] = found.st_size
+        if len(self.sizes) > MAX_FILES:
+            raise refused(self.path, f"more than {MAX_FILES} files")
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""

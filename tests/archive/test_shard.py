@@ -1,0 +1,82 @@
+"""Our shards are Zarr's shards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import zarr
+
+from brainforge.archive.layout import array_metadata, layout_of, plan
+from brainforge.archive.shard import ShardError, decode_group, encode, index_of
+from brainforge.errors import InputError, ReadError
+
+
+@pytest.mark.parametrize("n", [1, 3, 64, 306])
+@pytest.mark.parametrize("dtype", ["int16", "float64"])
+def test_zarr_writes_what_we_read(tmp_path, n: int, dtype: str) -> None:
+    layout = replace(plan(n, 10.0, dtype), n_samples=150)
+    data = np.random.default_rng(n).normal(0, 900, (n, 150)).astype(dtype)
+    (tmp_path / "counts").mkdir()
+    (tmp_path / "counts/zarr.json").write_text(json.dumps(array_metadata(layout, 5, {})))
+    array = zarr.open_array(tmp_path / "counts", mode="r+")
+    array[:] = data
+    for shard in range(layout.n_shards):
+        raw = (tmp_path / layout.key(shard)).read_bytes()
+        out = np.empty((n, layout.samples), dtype)
+        for group in range(layout.n_groups):
+            decode_group(raw, index_of(raw, layout), layout, group, out)
+        part = data[:, shard * layout.samples :][:, : layout.samples]
+        np.testing.assert_array_equal(out[:, : part.shape[1]], part)
+
+
+def test_layout_survives_its_metadata() -> None:
+    layout = replace(plan(306, 1000.0, "int16"), n_samples=12345)
+    assert layout_of(array_metadata(layout, 9, {"a": 1}), "x") == layout
+    assert layout.n_groups % 2 == 0
+    assert layout.samples == 10_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": [306, 10**30]},
+        {"shape": [0, 5]},
+        {"data_type": "object"},
+        {"codecs": [{"name": "pickle"}]},
+        {"storage_transformers": [{"name": "x"}], "fill_value": 1},
+        {"shape": "x"},
+    ],
+)
+def test_other_metadata_is_refused(change) -> None:
+    layout = replace(plan(306, 1000.0, "int16"), n_samples=12345)
+    with pytest.raises(ReadError, match="counts"):
+        layout_of({**array_metadata(layout, 5, {}), **change}, "x")
+
+
+@pytest.mark.parametrize(("n", "dtype"), [(0, "int16"), (5, "uint8"), (5, "complex64")])
+def test_plan_refuses(n: int, dtype: str) -> None:
+    with pytest.raises(InputError):
+        plan(n, 100.0, dtype)
+
+
+def test_every_damaged_byte_is_noticed() -> None:
+    layout = replace(plan(4, 10.0, "int16"), n_samples=100)
+    data = np.random.default_rng(0).integers(-99, 99, (4, 100)).astype(np.int16)
+    good = encode(data, layout)
+    out = np.empty((4, 100), np.int16)
+
+    def decode(raw: bytes) -> None:
+        for group in range(layout.n_groups):
+            decode_group(raw, index_of(raw, layout), layout, group, out)
+
+    for at in range(0, len(good), 3):
+        bad = bytearray(good)
+        bad[at] ^= 0x40
+        with pytest.raises(ShardError):
+            decode(bytes(bad))
+    for stop in (0, 3, 20, len(good) - 1):
+        with pytest.raises(ShardError):
+            index_of(good[:stop], layout)
