@@ -29,13 +29,24 @@ def counted(tell: Tell, stage: str) -> Callable[[int, int], None]:
 
 def _lines() -> Tell:
     """Say when a stage begins and when it has ended, one line each."""
-    ended: dict[str, bool] = {}
+    begun: list[str] = []
+    ended: set[str] = set()
+
+    def end(stage: str) -> None:
+        if stage not in ended:
+            ended.add(stage)
+            print(f"{stage}: done", file=sys.stderr, flush=True)
 
     def tell(stage: str, share: float) -> None:
-        done = share >= 1
-        if stage not in ended or (done and not ended[stage]):
-            ended[stage] = done
-            print(f"{stage}: {'done' if done else '...'}", file=sys.stderr, flush=True)
+        if stage not in begun:
+            # the length of a stream is not known, so only the next stage says that one ended
+            for earlier in begun:
+                end(earlier)
+            begun.append(stage)
+            if share < 1:
+                print(f"{stage} ...", file=sys.stderr, flush=True)
+        if share >= 1:
+            end(stage)
 
     return tell
 

@@ -54,10 +54,17 @@ def test_plain_progress_says_beginning_and_end(capsys: pytest.CaptureFixture[str
     with progress() as tell:
         for share in (0.0, 0.3, 0.9, 1.0, 1.0):
             tell("filtering", share)
+        tell("streaming", 0.0)
         tell("report", 1.0)
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines() == ["filtering: ...", "filtering: done", "report: done"]
+    assert err.splitlines() == [
+        "filtering ...",
+        "filtering: done",
+        "streaming ...",
+        "streaming: done",
+        "report: done",
+    ]
 
 
 def test_quiet_progress_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
