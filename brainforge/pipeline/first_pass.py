@@ -1,0 +1,197 @@
+"""Pass 1: judge the raw samples, filter, decimate, and keep the working copy with its sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.backend import Backend
+from brainforge.block import Block, RawBlock, good_samples
+from brainforge.info import Info
+from brainforge.kernels.psd import WelchPlan, welch_sums
+from brainforge.kernels.sinusoids import estimate_line_freq
+from brainforge.measures.gram import GramMeasure
+from brainforge.measures.muscle import MuscleMeasure
+from brainforge.measures.psd import WelchMeasure
+from brainforge.measures.raw_quality import RawQualityMeasure
+from brainforge.pipeline.grid import decimation, grid_size
+from brainforge.pipeline.summaries import line_level_db
+from brainforge.recipe import Recipe
+from brainforge.regrid import Regrid
+from brainforge.stages.fir import FusedFir
+from brainforge.units import MEG_KINDS
+from brainforge.working_copy import WorkingCopy
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass
+class Seen:
+    """Which source samples came: continuous stretches as [start, stop)."""
+
+    segments: list[tuple[int, int]]
+
+    def add(self, block: RawBlock) -> None:
+        """Take note of a block."""
+        if self.segments and self.segments[-1][1] == block.start:
+            self.segments[-1] = (self.segments[-1][0], block.stop)
+        else:
+            self.segments.append((block.start, block.stop))
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples seen, gaps not counted."""
+        return sum(b - a for a, b in self.segments)
+
+    @property
+    def gaps(self) -> tuple[tuple[int, int], ...]:
+        """Stretches between the first and the last sample that did not come."""
+        ends = [b for _, b in self.segments[:-1]]
+        return tuple(zip(ends, (a for a, _ in self.segments[1:]), strict=True))
+
+
+class FirstPass:
+    """Takes grid blocks of raw samples, in order; keeps what the learners need.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    info : Info
+        Of the source. Where its mains frequency is unknown it is estimated from the first
+        block, so the answer cannot depend on how the stream was cut.
+    backend : Backend
+    folder : str | None
+        Where the working copy lives.
+    """
+
+    def __init__(
+        self, recipe: Recipe, info: Info, backend: Backend, folder: str | None = None
+    ) -> None:
+        self.recipe, self.backend, self._folder = recipe, backend, folder
+        self.info = info
+        self.decim = decimation(info.sfreq, recipe.filter.working_rate_min)
+        self.raw_quality = RawQualityMeasure(info, backend)
+        self.muscle = MuscleMeasure(info, backend) if recipe.quality.muscle else None
+        self._regrid = Regrid(grid_size(info.sfreq, self.decim))
+        self._bound = False
+
+    def feed(self, raw: RawBlock) -> None:
+        """Take a block of any size."""
+        for block in self._regrid.process(raw):
+            self._take(block)
+
+    def finish(self) -> None:
+        """Flush what is left in the filters."""
+        for block in self._regrid.finish():
+            self._take(block)
+        for out in self._fir.finish():
+            self._keep(out)
+
+    def close(self) -> None:
+        """Delete the working copy."""
+        if self._bound:
+            self.working.close()
+
+    def line_db(self, names: tuple[str, ...]) -> Floats:
+        """Return the mains level of the raw signal over its neighbours in dB, (channel,)."""
+        level = line_level_db(self._raw.freqs, self._raw.psd, self.info.line_freq)
+        return level[[self._raw.names.index(n) for n in names]]
+
+    def peak_to_peak(self, names: tuple[str, ...]) -> Floats:
+        """Return the range of the raw signal in working units, (channel,)."""
+        raw = self.raw_quality.result()
+        rows = [raw.names.index(n) for n in names]
+        spread = (raw.statistics.highest - raw.statistics.lowest)[rows]
+        return spread * np.array([abs(self.info.channel(n).working_cal) for n in names])
+
+    def describe(self) -> str:
+        """Return what was done to the signal, as a sentence."""
+        f, out = self.recipe.filter, self.working.info
+        notch = (
+            f", notches at multiples of {self.info.line_freq:g} Hz"
+            if f.notch and self.info.line_freq
+            else ""
+        )
+        return (
+            f"Zero-phase FIR {f.l_freq:g}-{min(f.h_freq, out.lowpass):g} Hz{notch}, "
+            f"{self.info.sfreq:g} to {out.sfreq:g} Hz (one in {self.decim})."
+        )
+
+    def _bind(self, first: RawBlock) -> None:
+        self._raw = raw_spectrum(first)
+        if self.info.line_freq is None:
+            self.info = replace(self.info, line_freq=self._raw.line_freq())
+        f = self.recipe.filter
+        line = self.info.line_freq if f.notch else None
+        self.stage = FusedFir(f.l_freq, f.h_freq, line, decim=self.decim)
+        self._fir = self.stage.bind(self.info, self.backend)
+        self.working = WorkingCopy(self._fir.info, self._folder)
+        self.gram = GramMeasure(self._fir.info, self.backend)
+        meg = self._fir.info.pick(self._fir.info.names_of(*MEG_KINDS))
+        self._meg_rows = self._fir.info.rows(meg.names)
+        s = self.recipe.spectra
+        self.psd = WelchMeasure(meg, self.backend, seg_s=s.segment_s, overlap=s.overlap)
+        self._bound = True
+
+    def _take(self, block: RawBlock) -> None:
+        if not self._bound:
+            self._bind(block)
+        masks = self.raw_quality.judge(block)
+        block = replace(block, masks=block.masks + masks)
+        if self.muscle is not None:
+            self.muscle.update(block)
+        for out in self._fir.process(block):
+            self._keep(out)
+
+    def _keep(self, block: Block) -> None:
+        self.working.write(block)
+        self.gram.update(block)
+        self.psd.update(pick_rows(block, self.psd.info, self._meg_rows))
+
+
+def pick_rows(block: Block, info: Info, rows: np.ndarray) -> Block:
+    """Return the rows of a block as a Block of ``info``; masks of other channels fall away."""
+    kept = set(info.names)
+    masks = []
+    for mask in block.masks:
+        if mask.channels is None:
+            masks.append(mask)
+        elif names := tuple(n for n in mask.channels if n in kept):
+            masks.append(replace(mask, channels=names))
+    return Block(block.data[rows], info, block.start, tuple(masks))
+
+
+@dataclass(frozen=True)
+class RawSpectrum:
+    """Spectra of the MEG channels of one raw block, before anything is filtered.
+
+    ``psd`` has axes (channel, frequency) over ``names``, in the variance of each channel.
+    """
+
+    names: tuple[str, ...]
+    freqs: Floats
+    psd: Floats
+
+    def line_freq(self) -> float | None:
+        """Return the mains frequency that stands out, 50 or 60 Hz, or None."""
+        return estimate_line_freq(self.freqs, self.psd)
+
+
+def raw_spectrum(raw: RawBlock) -> RawSpectrum:
+    """Return spectra of a raw block in windows of a second, masked samples left out."""
+    names = raw.info.names_of(*MEG_KINDS)
+    rows = raw.info.rows(names)
+    x = raw.data[rows].astype(np.float64)
+    good = np.isfinite(x) & good_samples(raw.masks, raw.info, raw.start, raw.stop)[rows]
+    n = np.maximum(good.sum(axis=1, keepdims=True), 1)
+    x = np.where(good, x, 0.0)
+    x = np.where(good, x - x.sum(axis=1, keepdims=True) / n, 0.0)
+    scale = np.sqrt((x**2).sum(axis=1, keepdims=True) / n)
+    x /= np.where(scale > 0, scale, 1.0)
+    n_per_seg = min(round(raw.info.sfreq), x.shape[1])
+    plan = WelchPlan(raw.info.sfreq, n_per_seg, max(n_per_seg // 2, 1))
+    power, count = welch_sums(x.astype(np.float32), plan, good)
+    return RawSpectrum(names, plan.freqs, power / np.maximum(count, 1)[:, None])

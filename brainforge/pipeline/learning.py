@@ -1,0 +1,77 @@
+"""Between the passes: bad channels, field correction, artifacts, repair, and their one matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brainforge.info import Info
+from brainforge.learners.artifacts import ArtifactModel, learn_artifacts
+from brainforge.learners.bad_channels import find_bad_channels
+from brainforge.learners.field import learn_field_correction
+from brainforge.learners.repair import learn_repair
+from brainforge.operator import Operator
+from brainforge.pipeline.clock import Clock, Progress
+from brainforge.pipeline.first_pass import FirstPass
+from brainforge.result import BadChannel
+from brainforge.units import MEG_KINDS
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned from the first pass.
+
+    Parameters
+    ----------
+    info : Info
+        Of the working copy, bad channels marked.
+    bads : tuple of BadChannel
+    before, fused : Operator
+        Field correction and repair without, and with, the removal of artifacts; over all MEG
+        channels.
+    artifacts : ArtifactModel
+    steps : tuple of str
+        What the operators do, in order.
+    """
+
+    info: Info
+    bads: tuple[BadChannel, ...]
+    before: Operator
+    fused: Operator
+    artifacts: ArtifactModel
+    steps: tuple[str, ...]
+
+    def repair(self, masked: tuple[str, ...]) -> Operator:
+        """Return the operator that replaces masked channels by what the good ones say."""
+        bad = tuple(dict.fromkeys((*self.info.bads, *masked)))
+        return learn_repair(self.info, bad)
+
+
+def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
+    """Learn everything that pass 2 needs, in the order in which one rests on the other."""
+    recipe, backend = first.recipe, first.backend
+    info = first.working.info
+    gram = first.gram.result()
+    with clock("preprocess_s"):
+        bads: tuple[BadChannel, ...] = ()
+        if recipe.quality.find_bads:
+            bads = find_bad_channels(info, first.raw_quality.result(), gram)
+        info = info.with_bads({*info.bads, *(b.name for b in bads)})
+        names = info.names_of(*MEG_KINDS)
+        f = recipe.field_correction
+        bad_meg = tuple(n for n in info.bads if n in names)
+        field = learn_field_correction(info, bad_meg, method=f.method, order=f.order)
+        repair = learn_repair(info, bad_meg) if recipe.quality.repair else Operator.identity(names)
+    with clock("artifacts_s"):
+        model = learn_artifacts(
+            first.working,
+            field,
+            info,
+            recipe.artifacts,
+            gram=gram,
+            backend=backend,
+            progress=progress,
+        )
+    before = repair.expand(names) @ field.expand(names)
+    fused = repair.expand(names) @ model.operator.expand(names) @ field.expand(names)
+    steps = tuple(d for d in (field.description, model.text, repair.description) if d)
+    return Learned(info, bads, before, fused, model, steps)

@@ -1,0 +1,105 @@
+"""process: a recording or a source in, a Result out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from brainforge.backend import Backend
+from brainforge.block import RawBlock
+from brainforge.errors import InputError
+from brainforge.flow import Source
+from brainforge.pipeline.assemble import Account
+from brainforge.pipeline.clock import Progress, silent
+from brainforge.pipeline.grid import decimation, grid_size
+from brainforge.pipeline.pipeline import Pipeline
+from brainforge.pipeline.prefetch import Prefetch
+from brainforge.provenance import peak_rss_bytes
+from brainforge.recipe import Recipe, load_recipe
+from brainforge.recording import Recording
+from brainforge.result import Result
+
+
+def process(
+    recording: Recording | Source,
+    recipe: str | Path | Recipe = "resting",
+    *,
+    backend: Backend | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Process a recording, or a stream until it ends.
+
+    Parameters
+    ----------
+    recording : Recording | Source
+        From `brainforge.open`, `brainforge.datasets.sample`, or any Source.
+    recipe : str | Path | Recipe
+        The name of a recipe that comes with Brain-Forge, a TOML file or a Recipe. Recordings
+        too short for it run recipe ``short``, and the result says so.
+    backend : Backend | None
+        Where to run; all cores of the CPU where None.
+    progress : callable | None
+        Told the stage in words and the share of it that is done, 0 to 1.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        The recipe is wrong, there is no MEG channel, or there is too little data.
+    OutputError
+        The disk of the temporary folder is full.
+    """
+    chosen = load_recipe(recipe)
+    if isinstance(recording, Recording):
+        return _run(chosen, recording, backend, progress)
+    if isinstance(recording, Source):
+        with recording as source, Pipeline(chosen, source.info, backend, progress=progress) as pipe:
+            waited = _feed(pipe, source, 0, progress)
+            return _timed(pipe.finish(_account(source)), waited, pipe)
+    raise InputError(
+        where="recording",
+        expected="a Recording or a Source",
+        got=type(recording).__name__,
+        fix="open files with brainforge.open(path)",
+    )
+
+
+def _account(source: Source) -> Account:
+    """Return what a source tells of itself; one that replays a recording tells all."""
+    recording = getattr(source, "recording", None)
+    return Account.of(recording) if isinstance(recording, Recording) else Account()
+
+
+def _run(
+    recipe: Recipe, recording: Recording, backend: Backend | None, progress: Progress | None
+) -> Result:
+    info = recording.info
+    size = grid_size(info.sfreq, decimation(info.sfreq, recipe.filter.working_rate_min))
+    with Pipeline(recipe, info, backend, progress=progress) as pipe:
+        waited = _feed(pipe, recording.blocks(size), recording.n_samples, progress)
+        return _timed(pipe.finish(Account.of(recording)), waited, pipe)
+
+
+def _feed(
+    pipe: Pipeline, blocks: Iterable[RawBlock], total: int, progress: Progress | None
+) -> float:
+    """Feed all blocks; return the seconds spent waiting for them."""
+    tell = progress or silent
+    ahead = Prefetch(blocks)
+    done = 0
+    for block in ahead:
+        pipe.feed(block)
+        done += block.data.shape[1]
+        tell("reading and filtering", min(done / total, 1.0) if total else 0.0)
+    return ahead.waited_s
+
+
+def _timed(result: Result, waited: float, pipe: Pipeline) -> Result:
+    from dataclasses import replace
+
+    timings = {"ingest_s": waited, **pipe.clock.seconds}
+    timings["total_s"] = sum(timings.values())
+    return replace(result, timings=timings, peak_rss_bytes=peak_rss_bytes())
