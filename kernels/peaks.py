@@ -1,0 +1,89 @@
+"""Peaks of a trace that keep a distance from each other, and windows around events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.kernels.band_limit import Runs, as_runs
+
+Array = npt.NDArray[Any]
+Index = npt.NDArray[np.int64]
+
+
+def local_maxima(x: Array, floor: float | Array, runs: Runs | None = None) -> Index:
+    """Return samples above ``floor`` that no neighbour in their run exceeds.
+
+    Parameters
+    ----------
+    x : float array, axes (sample,)
+    floor : float | array, axes (sample,)
+    runs : int array, axes (run, start/stop) | None
+    """
+    inside = np.zeros(len(x), dtype=bool)
+    first, last = np.zeros(len(x), dtype=bool), np.zeros(len(x), dtype=bool)
+    for start, stop in as_runs(runs, len(x)):
+        inside[start:stop] = True
+        if stop > start:
+            first[start] = last[stop - 1] = True
+    rises = np.r_[True, x[1:] > x[:-1]] | first
+    falls = np.r_[x[:-1] >= x[1:], True] | last
+    return np.flatnonzero(rises & falls & inside & (x > floor))
+
+
+def spaced_peaks(heights: Array, samples: Index, distance: int) -> Index:
+    """Return which peaks to keep so that no two are nearer than ``distance``; the higher wins.
+
+    Parameters
+    ----------
+    heights : float array, axes (peak,)
+    samples : int array, axes (peak,)
+        Rising.
+    distance : int
+        In samples.
+
+    Returns
+    -------
+    int array
+        Positions within ``samples``, rising.
+    """
+    keep = np.ones(len(samples), dtype=bool)
+    for at in np.argsort(-heights, kind="stable"):
+        if keep[at]:
+            lo = np.searchsorted(samples, samples[at] - distance, side="right")
+            hi = np.searchsorted(samples, samples[at] + distance, side="left")
+            keep[lo:at] = False
+            keep[at + 1 : hi] = False
+    return np.flatnonzero(keep)
+
+
+def windows(
+    x: Array, samples: Index, before: int, after: int, runs: Runs | None = None
+) -> tuple[Array, Index]:
+    """Return stretches around events and the positions of the events that have a whole one.
+
+    Parameters
+    ----------
+    x : float array, axes (..., sample)
+    samples : int array, axes (event,)
+    before, after : int
+        Samples before the event and from the event on.
+    runs : int array, axes (run, start/stop) | None
+        A stretch must lie within one run.
+
+    Returns
+    -------
+    stretches : array, axes (..., event, lag)
+    kept : int array
+        Positions within ``samples``.
+    """
+    samples = np.asarray(samples, dtype=np.int64)
+    bounds = as_runs(runs, x.shape[-1])
+    if not len(bounds) or not len(samples):
+        return np.zeros((*x.shape[:-1], 0, before + after), dtype=x.dtype), np.zeros(0, np.int64)
+    run = np.clip(np.searchsorted(bounds[:, 0], samples, side="right") - 1, 0, None)
+    whole = (samples - before >= bounds[run, 0]) & (samples + after <= bounds[run, 1])
+    kept = np.flatnonzero(whole)
+    return x[..., samples[kept][:, None] + np.arange(-before, after)], kept
