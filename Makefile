@@ -40,7 +40,7 @@ lint: $(VENV)/test.stamp ## linters, types and layers only
 	@echo "== mypy"
 	@$(VENV)/bin/mypy
 	@echo "== lint-imports (the layers)"
-	@$(VENV)/bin/lint-imports --no-logo
+	@$(VENV)/bin/lint-imports --no-logo --no-cache
 
 test-slow: $(VENV)/test.stamp ## the slow tests only
 	@$(PY) -m pytest -q -m slow $(ARGS)
