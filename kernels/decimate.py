@@ -20,15 +20,15 @@ _WIDE = 4  # taps a pass over the sums
 
 @lazy_jit(
     [
-        f"void(Array({raw}, 2, 'C', readonly=True), int64, int64[::1], {off}[::1], float32[::1],"
+        f"void(Array({raw}, 1, 'C', readonly=True), int64[::1], int64, {off}[::1], float32[::1],"
         " float32[:,::1], float32[:,::1], int64, int64)"
         for raw, off in DTYPES.items()
     ],
 )
 def _decimate_rows(
-    raw: Any,
-    first: int,
-    rows: Any,
+    flat: Any,
+    begins: Any,
+    n_raw: int,
     offset: Any,
     scale: Any,
     phases: Any,
@@ -36,21 +36,22 @@ def _decimate_rows(
     at: int,
     n_out: int,
 ) -> None:
-    """Filter and decimate some rows; ``phases[p, q]`` is the tap of source sample q * k + p.
+    """Filter and decimate the rows that lie at flat[begins[r] : begins[r] + n_raw].
 
-    The taps that reach beyond the end of ``raw`` are the zeros that pad the phases.
+    ``phases[p, q]`` is the tap of source sample q * k + p. The taps that reach beyond the end
+    of a row are the zeros that pad the phases.
     """
     k, n_taps = phases.shape
     tile = max(_TILE // k, 64)
     buffer = np.empty((k, tile + n_taps), np.float32)
     acc = np.empty(tile, np.float32)
     real = offset.dtype.type
-    for r in range(rows.shape[0]):
+    for r in range(begins.shape[0]):
         shift = offset[r]
         for begin in range(0, n_out, tile):
             sums = acc[: min(tile, n_out - begin)]
             n = sums.shape[0]
-            column = raw[rows[r], first + begin * k :]
+            column = flat[begins[r] + begin * k : begins[r] + n_raw]
             whole = min(n + n_taps, column.shape[0] // k)
             # All phases of a sample in one loop of constant step compile to shuffles: 7x the
             # speed of a strided loop for each phase.
@@ -107,6 +108,19 @@ def polyphase(taps: npt.ArrayLike, k: int) -> F32:
     return np.ascontiguousarray(padded.reshape(per_phase, k).T, dtype=np.float32)
 
 
+def _flat(raw: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
+    """Return the memory of all rows as a vector, and the distance between rows.
+
+    A column slice of a C-ordered array needs no copy; anything else is made C-contiguous.
+    """
+    size = raw.itemsize
+    if raw.strides[1] != size or raw.strides[0] < 0 or raw.strides[0] % size:
+        raw = np.ascontiguousarray(raw)
+    step = raw.strides[0] // size
+    length = step * (raw.shape[0] - 1) + raw.shape[1]
+    return np.lib.stride_tricks.as_strided(raw, (length,), (size,), writeable=False), step
+
+
 def _per_row(values: npt.ArrayLike, n: int, name: str, dtype: Any) -> npt.NDArray[Any]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim > 1 or array.shape not in ((), (n,)) or not np.isfinite(array).all():
@@ -138,7 +152,7 @@ def decimate(
     Parameters
     ----------
     raw : int16, int32, float32 or float64 array, axes (channel, sample)
-        Finite counts. Copied where it is not C-contiguous.
+        Finite counts. Copied where the samples of a row are not next to one another.
     phases : float32 array, axes (phase, tap)
         From `polyphase`; its first axis is the factor k.
     n_out : int
@@ -182,21 +196,31 @@ def decimate(
     n = len(picked)
     if out is None:
         out, at = np.empty((n, n_out), np.float32), 0
-    if out.shape[0] != n or at < 0 or at + n_out > out.shape[1] or not out.flags.c_contiguous:
+    fits = out.shape[0] == n and 0 <= at <= out.shape[1] - n_out
+    if not fits or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise KernelInputError(
             where="out",
-            expected=f"a C-contiguous array of {n} rows and at least {at + n_out} columns",
+            expected=f"C-contiguous float32 of {n} rows and at least {at + n_out} columns",
             got=f"shape {out.shape}",
         )
     if not n or not n_out:
         return out
-    counts = np.ascontiguousarray(raw)
+    flat, step = _flat(raw)
+    begins = picked * step + first
     shift = _per_row(offset, n, "offset", DTYPES[raw.dtype.name])
     factor = _per_row(scale, n, "scale", np.float32)
 
     def work(part: slice) -> None:
         _decimate_rows(
-            counts, first, picked[part], shift[part], factor[part], phases, out[part], at, n_out
+            flat,
+            begins[part],
+            raw.shape[1] - first,
+            shift[part],
+            factor[part],
+            phases,
+            out[part],
+            at,
+            n_out,
         )
 
     parallel_map(work, slices(n, n_threads * 2 if n_threads > 1 else 1), n_threads)

@@ -130,11 +130,24 @@ def _inverse_droop(h1: Taps, sfreq: float, k: int, stop: float) -> Taps:
     )
 
 
+def fit_decimated_band(fw: float, h_freq: float, h_trans: float | None) -> tuple[float, float]:
+    """Return the upper edge and its transition that an output rate of ``fw`` Hz has room for.
+
+    Without a given width, at most half of what is left below the Nyquist rate: the rest keeps
+    aliases away. With MNE's rule 100 Hz at 250 Hz would end exactly at Nyquist.
+    """
+    if h_freq >= fw / 2:
+        h_freq = fit_band(fw, h_freq)[0]
+    if h_trans is None:
+        h_trans = min(0.25 * h_freq, (fw / 2 - h_freq) / 2)
+    return fit_band(fw, h_freq, h_trans)
+
+
 def design_two_stage(
     sfreq: float,
     k: int,
     l_freq: float | None,
-    h_freq: float,
+    h_freq: float | None,
     *,
     l_trans: float | None = None,
     h_trans: float | None = None,
@@ -153,11 +166,9 @@ def design_two_stage(
         Source samples per output sample; 1 gives a trivial first stage and plain
         `design_fir` as the second.
     l_freq, h_freq, l_trans, notch, notch_width, notch_trans, length_s
-        As in `design_fir`, at the output rate.
+        As in `design_fir`, at the output rate; a decimation needs ``h_freq``.
     h_trans : float | None
-        None for a quarter of ``h_freq``, at most half of what is left below the output's
-        Nyquist rate (half, because what is left aliases; with MNE's rule 100 Hz at 250 Hz
-        would end exactly at Nyquist).
+        None for what `fit_decimated_band` chooses where k is above 1, MNE's rule for k = 1.
 
     Returns
     -------
@@ -169,11 +180,11 @@ def design_two_stage(
         raise KernelInputError(where="k", expected="a whole number, at least 1", got=f"{k}")
     fw = sfreq / k
     if k > 1:
-        if h_freq >= fw / 2:
-            h_freq = fit_band(fw, h_freq)[0]
-        if h_trans is None:
-            h_trans = min(0.25 * h_freq, (fw / 2 - h_freq) / 2)
-        h_freq, h_trans = fit_band(fw, h_freq, h_trans)
+        if h_freq is None:
+            raise KernelInputError(
+                where="h_freq", expected="a number of Hz for a decimation", got="None"
+            )
+        h_freq, h_trans = fit_decimated_band(fw, h_freq, h_trans)
     target = design_fir(
         fw,
         l_freq,
@@ -185,9 +196,8 @@ def design_two_stage(
         notch_trans=notch_trans,
         length_s=length_s,
     )
-    if k == 1:
+    if h_freq is None or h_trans is None or k == 1:
         return TwoStage(sfreq, 1, np.ones(1), target, target)
-    assert h_trans is not None
     h1 = _anti_alias(sfreq, k, h_freq, h_trans)
     inverse = _inverse_droop(h1, sfreq, k, h_freq + h_trans)
     return TwoStage(sfreq, k, h1, np.convolve(target, inverse), target)

@@ -64,6 +64,8 @@ def test_rows_views_threads_and_outputs_in_place():
     assert np.isnan(out[:, :50]).all()
     assert np.isnan(out[:, 750:]).all()
     np.testing.assert_array_equal(decimate(raw[::2], phases, 700), whole[::2])
+    part = decimate(raw[:, 100:2500], phases, 500)
+    np.testing.assert_array_equal(part, decimate(raw[:, 100:2500].copy(), phases, 500))
     wide = np.asfortranarray(raw)
     np.testing.assert_array_equal(decimate(wide, phases, 700), whole)
 
@@ -75,7 +77,13 @@ def test_the_plain_source_gives_the_same_numbers():
     for k in (1, 2, 3, 4):
         raw, phases = counts(rng, (2, 150), np.int16), polyphase(rng.standard_normal(9), k)
         out = np.zeros((2, 20), np.float32)
-        args = (raw, 1, np.arange(2), np.zeros(2, np.float32), np.ones(2, np.float32))
+        args = (
+            raw.ravel(),
+            np.array([1, 151]),
+            149,
+            np.zeros(2, np.float32),
+            np.ones(2, np.float32),
+        )
         module._decimate_rows.py_func(*args, phases, out, 0, 20)
         np.testing.assert_allclose(out, decimate(raw, phases, 20, first=1), rtol=1e-4, atol=1)
 

@@ -50,3 +50,8 @@ def test_bad_factor_is_refused(k):
 def test_a_band_that_cannot_be_kept_clean_shrinks():
     design = design_two_stage(1000.0, 10, 1.0, 100.0)  # 100 Hz output
     assert design.response(np.array([35.0]))[0] == pytest.approx(1, abs=5e-3)
+
+
+def test_a_decimation_needs_an_upper_edge():
+    with pytest.raises(KernelInputError, match="h_freq"):
+        design_two_stage(1000.0, 4, 1.0, None)

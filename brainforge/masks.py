@@ -1,0 +1,59 @@
+"""Interval arithmetic on masks: one normal form, so that equal masks compare equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.block import Cause, Mask
+
+_Key = tuple[tuple[str, ...] | None, Cause]
+
+
+def normal_masks(masks: Iterable[Mask], start: int, stop: int) -> tuple[Mask, ...]:
+    """Return masks cut to [start, stop), those that touch joined, sorted by start.
+
+    Only masks of the same channels and cause are joined.
+    """
+    found: dict[_Key, list[tuple[int, int]]] = {}
+    for mask in masks:
+        lo, hi = max(mask.start, start), min(mask.stop, stop)
+        if lo < hi:
+            found.setdefault((mask.channels, mask.cause), []).append((lo, hi))
+    out: list[Mask] = []
+    for (channels, cause), intervals in found.items():
+        intervals.sort()
+        lo, hi = intervals[0]
+        for a, b in intervals[1:]:
+            if a > hi:
+                out.append(Mask(channels, lo, hi, cause))
+                lo, hi = a, b
+            else:
+                hi = max(hi, b)
+        out.append(Mask(channels, lo, hi, cause))
+    return tuple(sorted(out, key=lambda m: (m.start, m.stop, m.cause, m.channels or ())))
+
+
+def true_runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the runs of True in a vector, as (start, stop)."""
+    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2])]
+
+
+def masks_to_state(masks: Iterable[Mask]) -> list[list[Any]]:
+    """Return masks as JSON-ready lists."""
+    return [
+        [None if m.channels is None else list(m.channels), m.start, m.stop, m.cause.value]
+        for m in masks
+    ]
+
+
+def masks_from_state(state: Iterable[list[Any]]) -> tuple[Mask, ...]:
+    """Return the masks that `masks_to_state` wrote."""
+    return tuple(
+        Mask(None if names is None else tuple(names), int(a), int(b), Cause(cause))
+        for names, a, b, cause in state
+    )

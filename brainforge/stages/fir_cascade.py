@@ -1,0 +1,207 @@
+"""The two filters of a decimation, fed one continuous segment piece by piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.bridging import reflect
+from brainforge.kernels.decimate import decimate, polyphase
+from brainforge.kernels.overlap_save import FirPlan, overlap_save
+from brainforge.kernels.two_stage import TwoStage
+
+F32 = npt.NDArray[np.float32]
+
+
+class FirCascade:
+    """First stage on arrival, second stage whenever a cell of the output grid is complete.
+
+    Parameters
+    ----------
+    design : TwoStage
+    cell : int
+        Outputs of a cell of the absolute grid.
+    scale : float64 array, axes (channel,)
+        Working units per count.
+    n_threads : int
+    """
+
+    def __init__(
+        self, design: TwoStage, cell: int, scale: npt.NDArray[np.float64], n_threads: int
+    ) -> None:
+        self._design, self._cell, self._n_threads = design, cell, n_threads
+        self._scale = scale
+        self._phases = polyphase(design.h1, design.k)
+        self._plan = FirPlan(design.h2, cell)
+        self._c1 = len(design.h1) // 2
+        self._reset()
+
+    def _reset(self) -> None:
+        n = len(self._scale)
+        self.running = False
+        self._offset = np.zeros(n)
+        # counts: the last ones for the reflection at the end, the last few as float32 for the
+        # outputs that span two pieces
+        self._history: npt.NDArray[Any] = np.zeros((n, 0))
+        self._tail: F32 = np.zeros((n, 0), np.float32)
+        self._stop = 0  # source sample after the last one fed
+        self._next_in = 0  # next output of the first stage
+        self._next_out = 0  # next output of the second stage
+        self._last_out: int | None = None  # one past the segment's last output, once known
+        self._buffer: F32 = np.zeros((n, 0), np.float32)  # outputs of the first stage
+        self._filled = 0
+
+    def begin(
+        self,
+        start: int,
+        data: npt.NDArray[Any],
+        rows: npt.NDArray[np.intp],
+        offset: npt.NDArray[np.float64],
+    ) -> None:
+        """Start a segment at source sample ``start``, continued to the left by reflection.
+
+        ``data`` holds its first samples, more than half the filter where the segment has them.
+        """
+        self._reset()
+        reach = self._design.half_length
+        self.running, self._offset = True, offset
+        self._next_out = -(-start // self._design.k)
+        self._next_in = self._next_out - self._plan.half
+        head = self._as_float(data[:, : reach + 1][rows])
+        left = np.ascontiguousarray(reflect(head[:, ::-1], reach)[:, ::-1])
+        self._stop = start - reach
+        self._filter_counts(left, np.arange(len(rows)), np.zeros(len(rows)))
+
+    def feed(self, data: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> None:
+        """Take the next counts of the segment; ``rows`` are those of the channels."""
+        self._filter_counts(data, rows, self._offset)
+        keep = self._design.half_length + 1
+        latest = data[:, -keep:][rows]
+        missing = keep - latest.shape[1]
+        if missing > 0 and self._history.shape[1]:
+            latest = np.concatenate([self._history[:, -missing:], latest], axis=1)
+        self._history = latest
+
+    def end(self) -> None:
+        """Finish the segment, continued to the right by reflection."""
+        self._last_out = -(-self._stop // self._design.k)
+        right = reflect(self._as_float(self._history), self._design.half_length)
+        n = len(right)
+        self._filter_counts(np.ascontiguousarray(right), np.arange(n), np.zeros(n))
+
+    def ready(self) -> list[tuple[int, F32]]:
+        """Return the outputs of complete cells as (first output sample, array)."""
+        out = []
+        while self.running:
+            stop = (self._next_out // self._cell + 1) * self._cell
+            if self._last_out is not None:
+                stop = min(stop, self._last_out)
+            begin = self._next_in - self._filled  # output sample of the buffer's first column
+            if stop <= self._next_out or stop + self._plan.half > self._next_in:
+                break
+            window = self._buffer[
+                :, self._next_out - self._plan.half - begin : stop + self._plan.half - begin
+            ]
+            out.append(
+                (self._next_out, overlap_save(window, self._plan, n_threads=self._n_threads))
+            )
+            self._next_out = stop
+        if self._last_out is not None and self._next_out >= self._last_out:
+            self.running = False
+        return out
+
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint."""
+        return {
+            "running": self.running,
+            "offset": self._offset.copy(),
+            "history": self._history.copy(),
+            "tail": self._tail.copy(),
+            "buffer": self._buffer[:, : self._filled].copy(),
+            "at": [self._stop, self._next_in, self._next_out],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self._reset()
+        self.running = bool(state["running"])
+        self._offset = np.array(state["offset"])
+        self._history, self._tail = np.array(state["history"]), np.array(state["tail"])
+        self._buffer = np.array(state["buffer"])
+        self._filled = self._buffer.shape[1]
+        self._stop, self._next_in, self._next_out = state["at"]
+
+    def _as_float(self, counts: npt.NDArray[Any]) -> F32:
+        """Return counts less the offset, as the decimator sees them."""
+        wide = counts.astype(np.float64) - self._offset[:, None]
+        return wide.astype(np.float32)
+
+    def _filter_counts(
+        self,
+        data: npt.NDArray[Any],
+        rows: npt.NDArray[np.intp],
+        offset: npt.NDArray[np.float64],
+    ) -> None:
+        """Append to the buffer the outputs of the first stage that ``data`` completes."""
+        k, c1 = self._design.k, self._c1
+        start, stop = self._stop, self._stop + data.shape[1]
+        end = (stop - 1 - c1) // k + 1
+        inside = max(-(-(start + c1) // k), self._next_in)
+        n_joint = min(inside, end) - self._next_in
+        n_inside = end - inside
+        self._make_room(max(end - self._next_in, 0))
+        joint = self._tail
+        if c1:
+            near = data[:, : 2 * c1][rows]
+            near = (near.astype(np.float64) - offset[:, None]).astype(np.float32)
+            joint = np.concatenate([self._tail, near], axis=1)
+        if n_joint > 0:
+            first = self._next_in * k - c1 - (start - self._tail.shape[1])
+            self._decimate(joint, np.arange(len(joint)), 0.0, n_joint, first)
+        if n_inside > 0:
+            self._decimate(data, rows, offset, n_inside, inside * k - c1 - start)
+        if c1:
+            if data.shape[1] >= 2 * c1:
+                last = data[:, -2 * c1 :][rows]
+                self._tail = (last.astype(np.float64) - offset[:, None]).astype(np.float32)
+            else:
+                self._tail = joint[:, -2 * c1 :]
+        self._stop = stop
+
+    def _decimate(
+        self,
+        data: npt.NDArray[Any],
+        rows: npt.NDArray[np.intp],
+        offset: Any,
+        n_out: int,
+        first: int,
+    ) -> None:
+        decimate(
+            data,
+            self._phases,
+            n_out,
+            first=first,
+            rows=rows,
+            offset=offset,
+            scale=self._scale,
+            out=self._buffer,
+            at=self._filled,
+            n_threads=self._n_threads,
+        )
+        self._filled += n_out
+        self._next_in += n_out
+
+    def _make_room(self, n: int) -> None:
+        """Drop what no later output needs and see to ``n`` free columns."""
+        if self._filled + n <= self._buffer.shape[1]:
+            return
+        used = self._next_out - self._plan.half - (self._next_in - self._filled)
+        used = min(max(used, 0), self._filled)
+        left = self._filled - used
+        old = self._buffer
+        if left + n > old.shape[1]:
+            self._buffer = np.empty((len(old), left + n + 2 * self._cell), np.float32)
+        self._buffer[:, :left] = old[:, used : self._filled]
+        self._filled = left
