@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -93,7 +95,7 @@ def _bti(path: Path) -> dict[str, Path] | None:
     }
 
 
-def _read_raw(path: Path, notes: list[str]) -> tuple[Any, list[Path], str]:
+def _read_raw(path: Path) -> tuple[Any, list[Path], str]:
     """Return MNE's raw object, the files it was read from and the name of the format."""
     import mne
 
@@ -121,13 +123,14 @@ def _read_raw(path: Path, notes: list[str]) -> tuple[Any, list[Path], str]:
     )
 
 
-def _open(path: Path, notes: list[str]) -> tuple[Any, list[Path], str]:
+@contextmanager
+def _typed(path: Path) -> Iterator[None]:
+    """Turn whatever MNE raises on a damaged or foreign file into one ReadError."""
     try:
-        with quiet_mne(notes):
-            return _read_raw(path, notes)
+        yield
     except BrainForgeError:
         raise
-    except Exception as error:  # MNE raises whatever a damaged or foreign file leads to
+    except Exception as error:
         text = " ".join(str(error).split())[:200] or type(error).__name__
         raise ReadError(where=str(path), expected="a recording", got=text, fix=FIX) from error
 
@@ -135,16 +138,14 @@ def _open(path: Path, notes: list[str]) -> tuple[Any, list[Path], str]:
 def _annotations(raw: Any) -> tuple[Annotation, ...]:
     """Return MNE's annotations in absolute samples.
 
-    Their onsets count from the measurement's date where there is one, which is absolute sample
-    0, and from the first sample of the file where there is none.
+    The onsets that a Raw hands out count from absolute sample 0, with or without a date.
     """
     sfreq = raw.info["sfreq"]
-    first = 0 if raw.info["meas_date"] is not None else raw.first_samp
     out = []
     for note in raw.annotations:
         if note["description"] == SKIP:
             continue
-        start = first + round(note["onset"] * sfreq)
+        start = round(note["onset"] * sfreq)
         out.append(
             Annotation(start, start + max(round(note["duration"] * sfreq), 1), note["description"])
         )
@@ -197,7 +198,13 @@ def open_mne(path: Path) -> Recording:
         Where it cannot be read, with the byte at fault where that is known.
     """
     notes: list[str] = []
-    raw, files, format_name = _open(path, notes)
+    with _typed(path):
+        with quiet_mne(notes):
+            raw, files, format_name = _read_raw(path)
+        return _recording(path, raw, describe(files, format_name, notes))
+
+
+def _recording(path: Path, raw: Any, source: dict[str, Any]) -> Recording:
     first, stop = int(raw.first_samp), int(raw.last_samp) + 1
     gaps: list[Gap] = []
     reader: FifReader | MneReader | None = None
@@ -214,9 +221,11 @@ def open_mne(path: Path) -> Recording:
             info = info_from_mne(raw.info, counts=True, rails=rails)
     if reader is None:
         gaps = []
-        info, reader = _generic(raw, format_name)
+        info, reader = _generic(raw, source["format"])
     if raw.info.get("maxshield"):
-        notes.append("recorded with MaxShield active: fields are distorted until SSS is applied")
+        source["notes"].append(
+            "recorded with MaxShield active: fields are distorted until SSS is applied"
+        )
     recording = Recording(
         info,
         reader,
@@ -224,6 +233,6 @@ def open_mne(path: Path) -> Recording:
         stop,
         tuple(gaps),
         annotations=_annotations(raw),
-        source=describe(files, format_name, notes),
+        source=source,
     )
     return replace(recording, events=find_events(info, reader.read_rows, recording.segments))
