@@ -17,7 +17,7 @@ from brainforge.archive import manifest
 from brainforge.archive.document import MNE_INFO, Contents, from_document
 from brainforge.archive.files import Files, open_files, read_json, refused
 from brainforge.archive.layout import Layout, layout_of
-from brainforge.archive.shard import ShardError, decode_group, index_of, without_crc
+from brainforge.archive.shard import ShardError, decode, without_crc
 from brainforge.errors import InputError, ReadError
 from brainforge.recording import Recording
 
@@ -122,11 +122,7 @@ class ArchiveReader:
             raise ReadError(where=where, expected="a shard", got=f"{size} bytes", fix=lost)
         data = self._files.read(name)
         try:
-            index = index_of(data, layout)
-            jobs = _pool().map(
-                lambda group: decode_group(data, index, layout, group, out), range(layout.n_groups)
-            )
-            list(jobs)
+            decode(data, layout, out, _pool())
         except ShardError as error:
             raise ReadError(
                 where=where, expected="a whole shard", got=str(error), fix=lost

@@ -8,6 +8,7 @@ crc32c, and an index at the end. `tests/archive/test_shard.py` proves both ways 
 from __future__ import annotations
 
 import struct
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -84,10 +85,8 @@ def index_of(data: bytes, layout: Layout) -> list[tuple[int, int]]:
     return [(int(offset), int(size)) for offset, size in table]
 
 
-def decode_group(
-    data: bytes, index: list[tuple[int, int]], layout: Layout, group: int, out: Array
-) -> None:
-    """Decode one chunk of a shard into its rows of ``out``.
+def frame_of(data: bytes, index: list[tuple[int, int]], layout: Layout, group: int) -> bytes:
+    """Return the compressed bytes of one chunk, after comparing checksum and sizes.
 
     Parameters
     ----------
@@ -95,12 +94,7 @@ def decode_group(
         The whole shard.
     index : list
         As `index_of` returns it.
-    out : array, axes (channel, sample)
-        C order, ``layout.n_channels`` x ``layout.samples``, little-endian; rows of other
-        groups are left alone.
     """
-    from numcodecs.blosc import decompress
-
     offset, size = index[group]
     frame = without_crc(data[offset : offset + size], f"chunk {group}", offset)
     # a Blosc frame begins with four bytes of flags, then three sizes: expanded, block, packed
@@ -109,6 +103,22 @@ def decode_group(
         raise ShardError(
             f"chunk {group} at byte {offset}: expected {layout.chunk_bytes} bytes, got {expanded}"
         )
+    return frame
+
+
+def expand(frame: bytes, layout: Layout, group: int, out: Array) -> None:
+    """Decompress one chunk into its rows of ``out``.
+
+    Parameters
+    ----------
+    frame : bytes
+        As `frame_of` returns it.
+    out : array, axes (channel, sample)
+        C order, ``layout.n_channels`` x ``layout.samples``, little-endian; rows of other
+        groups are left alone.
+    """
+    from numcodecs.blosc import decompress
+
     first = group * layout.rows
     last = min(first + layout.rows, layout.n_channels)
     try:
@@ -118,5 +128,25 @@ def decode_group(
         whole = np.empty((layout.rows, layout.samples), dtype=out.dtype)
         decompress(frame, whole)
     except RuntimeError as error:
-        raise ShardError(f"chunk {group} at byte {offset} cannot be decompressed") from error
+        raise ShardError(f"chunk {group} cannot be decompressed") from error
     out[first:last] = whole[: last - first]
+
+
+def decode(data: bytes, layout: Layout, out: Array, pool: Executor | None = None) -> None:
+    """Decode a whole shard into ``out``, axes (channel, sample), on the pool's threads.
+
+    Checksums are compared here, while the pool already decompresses: the checksum holds the
+    interpreter's lock, decompression does not.
+    """
+    index = index_of(data, layout)
+    jobs = []
+    try:
+        for group in range(layout.n_groups):
+            frame = frame_of(data, index, layout, group)
+            if pool is None:
+                expand(frame, layout, group, out)
+            else:
+                jobs.append(pool.submit(expand, frame, layout, group, out))
+    finally:
+        for job in jobs:
+            job.result()

@@ -12,7 +12,7 @@ from brainforge.archive import manifest
 from brainforge.archive.files import Files
 from brainforge.archive.layout import Layout
 from brainforge.archive.reader import read_parts
-from brainforge.archive.shard import ShardError, decode_group, index_of
+from brainforge.archive.shard import ShardError, decode
 from brainforge.errors import BrainForgeError
 
 
@@ -21,10 +21,7 @@ def _shard_problem(files: Files, name: str, layout: Layout, out: Any) -> str:
     if name not in files.sizes:
         return "missing, so fill values would show"
     try:
-        data = files.read(name)
-        index = index_of(data, layout)
-        for group in range(layout.n_groups):
-            decode_group(data, index, layout, group, out)
+        decode(files.read(name), layout, out)
     except (ShardError, BrainForgeError) as error:
         return str(error)
     return ""

@@ -10,7 +10,7 @@ import pytest
 import zarr
 
 from brainforge.archive.layout import array_metadata, layout_of, plan
-from brainforge.archive.shard import ShardError, decode_group, encode, index_of
+from brainforge.archive.shard import ShardError, decode, encode, index_of
 from brainforge.errors import InputError, ReadError
 
 
@@ -26,8 +26,7 @@ def test_zarr_writes_what_we_read(tmp_path, n: int, dtype: str) -> None:
     for shard in range(layout.n_shards):
         raw = (tmp_path / layout.key(shard)).read_bytes()
         out = np.empty((n, layout.samples), dtype)
-        for group in range(layout.n_groups):
-            decode_group(raw, index_of(raw, layout), layout, group, out)
+        decode(raw, layout, out)
         part = data[:, shard * layout.samples :][:, : layout.samples]
         np.testing.assert_array_equal(out[:, : part.shape[1]], part)
 
@@ -67,16 +66,11 @@ def test_every_damaged_byte_is_noticed() -> None:
     data = np.random.default_rng(0).integers(-99, 99, (4, 100)).astype(np.int16)
     good = encode(data, layout)
     out = np.empty((4, 100), np.int16)
-
-    def decode(raw: bytes) -> None:
-        for group in range(layout.n_groups):
-            decode_group(raw, index_of(raw, layout), layout, group, out)
-
     for at in range(0, len(good), 3):
         bad = bytearray(good)
         bad[at] ^= 0x40
         with pytest.raises(ShardError):
-            decode(bytes(bad))
+            decode(bytes(bad), layout, out)
     for stop in (0, 3, 20, len(good) - 1):
         with pytest.raises(ShardError):
             index_of(good[:stop], layout)
