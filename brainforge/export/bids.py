@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from brainforge.archive.mne_info import quiet_mne
-from brainforge.errors import InputError, OutputError
+from brainforge.errors import BrainForgeError, InputError, OutputError
 from brainforge.export.fif import export_fif
 from brainforge.recording import Recording
 from brainforge.units import MEG_KINDS
@@ -78,14 +81,35 @@ def export_bids(
             where="BIDS label", expected="letters and digits", got=str(error)[:120]
         ) from error
     info = replace(recording.info, line_freq=line_freq, subject=subject)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _tidy(Path(root), subject):
         source = export_fif(replace(recording, info=info), Path(folder) / "export_raw.fif")
-        try:
-            with quiet_mne():
-                raw = mne.io.read_raw_fif(source)
-                written = mne_bids.write_raw_bids(raw, target, overwrite=False, verbose=False)
-        except FileExistsError as error:
-            raise OutputError(f"{root}: sub-{subject}, task {task} is there already") from error
-        except OSError as error:
-            raise OutputError(f"{root}: cannot be written: {error.strerror or error}") from error
+        with quiet_mne():
+            raw = mne.io.read_raw_fif(source)
+            written = mne_bids.write_raw_bids(raw, target, overwrite=False, verbose=False)
     return Path(written.fpath)
+
+
+@contextmanager
+def _tidy(root: Path, subject: str) -> Iterator[None]:
+    """Remove what a failed export made, and turn its error into one of ours."""
+    folder = root / f"sub-{subject}"
+    made = [p for p in (root, folder) if not p.exists()]
+    try:
+        yield
+    except FileExistsError as error:
+        raise OutputError(f"{root}: sub-{subject} has this task already") from error
+    except BaseException as error:
+        for path in made:
+            shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, BrainForgeError):
+            raise OutputError(f"{root}: cannot be written: {error.strerror or error}") from error
+        if isinstance(error, (TypeError, ValueError, RuntimeError)) and not isinstance(
+            error, BrainForgeError
+        ):
+            raise InputError(
+                where="export to BIDS",
+                expected="a system that mne-bids can write as FIF",
+                got=str(error)[:160],
+                fix="export it to FIF instead",
+            ) from error
+        raise

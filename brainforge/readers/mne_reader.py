@@ -19,6 +19,7 @@ from brainforge.info import Info
 from brainforge.readers.checksum import describe
 from brainforge.readers.events import find_events
 from brainforge.readers.fif_data import FifReader, find_buffers
+from brainforge.readers.hdf5_guard import check_hdf5, is_hdf5
 from brainforge.recording import Annotation, Gap, Recording
 
 SKIP = "BAD_ACQ_SKIP"
@@ -199,6 +200,8 @@ def open_mne(path: Path) -> Recording:
     """
     notes: list[str] = []
     with _typed(path):
+        if path.is_file() and is_hdf5(path):
+            check_hdf5(path)
         with quiet_mne(notes):
             raw, files, format_name = _read_raw(path)
         return _recording(path, raw, describe(files, format_name, notes))

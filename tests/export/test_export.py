@@ -127,6 +127,14 @@ def test_bids_keeps_opm_coils(tmp_path: Path) -> None:
         export_bids(opm(), tmp_path / "bids", "01", "rest")
 
 
+def test_bids_says_what_mne_bids_cannot_write(shared_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mne_bids")
+    recording = open_recording(shared_data / "kit157_1kHz/test.sqd")
+    with pytest.raises(InputError, match=r"RawKIT.*FIF instead"):
+        export_bids(recording, tmp_path / "bids", "01", "rest", line_freq=60)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_bids_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mne_bids")
     recording = opm()
