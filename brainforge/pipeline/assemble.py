@@ -9,7 +9,7 @@ import numpy as np
 
 from brainforge.block import Mask
 from brainforge.info import Info
-from brainforge.kernels.graph import graph_metrics
+from brainforge.measures.graph import graph_of
 from brainforge.pipeline.cleaning import Cleaner
 from brainforge.pipeline.first_pass import Seen
 from brainforge.pipeline.summaries import line_level_db, noise_floor
@@ -161,28 +161,27 @@ def quality_part(
     )
 
 
-def graph_part(connectivity: Connectivity, recipe: Recipe) -> Graph | None:
-    """Return graph metrics of the recipe's measure, band by band; None where it is missing."""
-    measure = recipe.graph.measure
-    if not recipe.graph.enabled or measure not in connectivity.values:
+def graph_part(connectivity: Connectivity | None, recipe: Recipe) -> Graph | None:
+    """Return graph metrics of the recipe's measure, band by band; None where it is left out."""
+    g = recipe.graph
+    if connectivity is None or not g.enabled or g.measure not in connectivity.values:
         return None
-    nodal, whole, hubs = {}, {}, {}
-    for band, matrix in connectivity.values[measure].items():
-        metrics = graph_metrics(np.asarray(matrix, dtype=np.float64), recipe.graph.density)
-        nodal[band], whole[band] = metrics.nodal, metrics.whole
-        hubs[band] = tuple(connectivity.channel_names[i] for i in metrics.hubs)
-    return Graph(measure, recipe.graph.density, connectivity.channel_names, nodal, whole, hubs)
+    return graph_of(connectivity, g.measure, g.density)
 
 
 def traces_part(
-    working: WorkingCopy, before: Cleaner, after: Cleaner, trains: tuple[EventTrain, ...]
+    working: WorkingCopy,
+    before: Cleaner,
+    after: Cleaner,
+    trains: tuple[EventTrain, ...],
+    first_sample: int,
 ) -> Traces:
     """Return an excerpt around the first blink (or heartbeat), or from the start."""
     info = working.info
     start, stop = _excerpt(working, trains)
     block = working.window(start, stop)
     uncleaned, cleaned = before(block), after(block)
-    times = (np.arange(start, stop) * info.decim) / (info.sfreq * info.decim)
+    times = np.arange(start, stop) / info.sfreq - first_sample / (info.sfreq * info.decim)
     names = after.info.names
     return Traces(names, units_of(info, names), times, uncleaned.data, cleaned.data)
 

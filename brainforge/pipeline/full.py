@@ -41,7 +41,7 @@ def full_result(
         artifacts = _artifacts(first, learned)
     measured = second_pass(working, after, recipe, backend, clock, progress)
     with clock("connectivity_s"):
-        graph = graph_part(measured.connectivity, recipe) if measured.connectivity else None
+        graph = graph_part(measured.connectivity, recipe)
     with clock("findings_s"):
         names = after.info.names
         spectra = _spectra(first, measured, names)
@@ -67,7 +67,9 @@ def full_result(
             graph=graph,
             gaps=seen.gaps,
         )
-        traces = traces_part(working, before, after, (artifacts.eog, artifacts.ecg))
+        traces = traces_part(
+            working, before, after, (artifacts.eog, artifacts.ecg), part["first_sample"]
+        )
     return Result(
         info=learned.info,
         recording=part,
@@ -115,7 +117,9 @@ def _warnings(first: FirstPass, recipe: Recipe, measured: Measured, learned: Lea
             "Give it with --line-freq 50 or 60."
         )
     if measured.connectivity is not None:
-        fewest = min(measured.connectivity.n_epochs.values(), default=0)
+        fewest = min(
+            (measured.connectivity.n_epochs[b] for b in measured.connectivity.bands), default=0
+        )
         if fewest < recipe.connectivity.min_epochs:
             out.append(
                 f"Connectivity is still collecting: the band with the fewest epochs has {fewest}, "

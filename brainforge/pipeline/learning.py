@@ -60,7 +60,9 @@ def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
         f = recipe.field_correction
         bad_meg = tuple(n for n in info.bads if n in names)
         field = learn_field_correction(info, bad_meg, method=f.method, order=f.order)
-        repair = learn_repair(info, bad_meg) if recipe.quality.repair else Operator.identity(names)
+        repair = Operator.identity(names)
+        if recipe.quality.repair:
+            repair = learn_repair(info, bad_meg, after=field)
     with clock("artifacts_s"):
         model = learn_artifacts(
             first.working,

@@ -118,7 +118,8 @@ class Pipeline:
                 got=f"{longest / self.info.sfreq:.3g} s ({longest} samples)",
             )
         if self._first is None:
-            recipe, warnings = self.recipe, ()
+            recipe = self.recipe
+            warnings: tuple[str, ...] = ()
             if recipe.mode != "short":
                 recipe = load_recipe("short")
                 warnings = (

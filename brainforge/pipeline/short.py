@@ -174,9 +174,9 @@ def _operators(
     info = info.with_bads({*info.bads, *(b.name for b in bads)})
     f = recipe.field_correction
     field = learn_field_correction(info, info.bads, method=f.method, order=f.order)
-    repair = (
-        learn_repair(info, info.bads) if recipe.quality.repair else Operator.identity(info.names)
-    )
+    repair = Operator.identity(info.names)
+    if recipe.quality.repair:
+        repair = learn_repair(info, info.bads, after=field)
     return bads, field, repair
 
 
@@ -209,7 +209,7 @@ def _peak_to_peak(blocks: list[Block]) -> npt.NDArray[np.float64]:
 def _traces(info: Info, before: list[Block], after: list[Block]) -> Traces:
     longest = int(np.argmax([b.data.shape[1] for b in before]))
     n = min(before[longest].data.shape[1], round(EXCERPT_S * info.sfreq))
-    times = (before[longest].start + np.arange(n)) / info.sfreq
+    times = (before[longest].start - before[0].start + np.arange(n)) / info.sfreq
     return Traces(
         info.names, units_of(info, info.names), times,
         before[longest].data[:, :n], after[longest].data[:, :n],
