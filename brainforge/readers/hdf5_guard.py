@@ -42,7 +42,7 @@ def _refuse(path: Path, got: str) -> ReadError:
         where=str(path),
         expected="an HDF5 file that holds its own data",
         got=got,
-        fix="do not use it",,
+        fix="do not use it",
     )
 
 
