@@ -22,7 +22,7 @@ _BLOCK = 48
 _CHUNK = 496
 
 
-@lazy_jit(["void(complex64[:, :], float32[:, :, :, ::1], float64[:, ::1])"])
+@lazy_jit(["void(float32[:, :, ::1], float32[:, :, :, ::1], float64[:, ::1])"])
 def _rows(signal: Any, rows: Any, moments: Any) -> None:
     """Fill rows (chunk, channel, re/im/inverse, time) at order one, with zeros in the padding.
 
@@ -32,16 +32,16 @@ def _rows(signal: Any, rows: Any, moments: Any) -> None:
     zero, one = np.float32(0), np.float32(1)
     for c in range(signal.shape[0]):
         z = signal[c]
-        largest = zero
+        part = zero
         for t in range(n_times):
-            largest = max(largest, max(abs(z[t].real), abs(z[t].imag)))
-        scale = one / largest if largest > zero else zero
+            part += abs(z[t, 0]) + abs(z[t, 1])
+        scale = np.float32(n_times) / part if part > zero else zero
         total: Any = 0.0
         for k in range(rows.shape[0]):
             re, im, inverse = rows[k, c, 0], rows[k, c, 1], rows[k, c, 2]
             part = zero
             for e in range(min(length, n_times - k * length)):
-                x, y = z[k * length + e].real * scale, z[k * length + e].imag * scale
+                x, y = z[k * length + e, 0] * scale, z[k * length + e, 1] * scale
                 size = np.sqrt(x * x + y * y)
                 re[e], im[e] = x, y
                 inverse[e] = one / size if size > zero else zero
@@ -154,6 +154,7 @@ def _envelope_sums(rows: Any, out: Any) -> None:
 def _correlations(sums: Any, moments: Any, n_times: Any, absolute: Any, out: Any) -> None:
     """Fill out (pair,) with the mean of both directions' correlations."""
     n, pair = moments.shape[0], 0
+    least = 1e-5 * np.sqrt(n_times)
     for i in range(n - 1):
         for j in range(i + 1, n):
             both = 0.0
@@ -163,7 +164,7 @@ def _correlations(sums: Any, moments: Any, n_times: Any, absolute: Any, out: Any
                 squares = sums[pair, 2 + 2 * side]
                 spread = squares - total * total / n_times
                 # what is left of a constant envelope is rounding
-                if spread > 1e-6 * squares and deviation > 1e-6 * mean:
+                if spread > 1e-6 * squares and deviation > least * mean:
                     r = (sums[pair, 0] - total * mean) / (np.sqrt(spread) * deviation)
                     both += abs(r) if absolute else r
             out[pair] = 0.5 * both
@@ -200,7 +201,8 @@ def envelope_correlation(
     n_chunks = -(-n_times // _CHUNK)
     rows = aligned((n_chunks, n, 3, whole_groups(-(-n_times // n_chunks))))
     moments = np.empty((n, 2))
-    _rows(signal.astype(np.complex64, copy=False), rows, moments)
+    single = np.ascontiguousarray(signal, dtype=np.complex64)
+    _rows(single.view(np.float32).reshape(n, n_times, 2), rows, moments)
     sums = np.zeros((n_pairs(n), 5))
     for part in rows:
         _envelope_sums(part, sums)

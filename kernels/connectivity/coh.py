@@ -19,7 +19,8 @@ def _inverse_scale(sums: BinSums) -> npt.NDArray[np.float64]:
 
 def coh(sums: BinSums) -> npt.NDArray[np.float64]:
     """Return coherence |Re + i Im| / sqrt(P_i P_j) of one bin, axes (pair,), 0 to 1."""
-    return np.hypot(sums.of["re"], sums.of["im"]) * _inverse_scale(sums)
+    size = np.sqrt(np.square(sums.of["re"]) + np.square(sums.of["im"]))
+    return size * _inverse_scale(sums)
 
 
 def cohy(sums: BinSums) -> npt.NDArray[np.complex128]:

@@ -92,14 +92,13 @@ def _taper(epochs: Any, first: Any, tapers: Any, scale: Any, out: Any) -> None:
     for c in range(n_channels):
         for e in range(epochs.shape[0]):
             x = epochs[e, first + c]
-            total, low, high = np.float32(0), x[0], x[0]
+            total, moved = np.float32(0), np.float32(0)
             for t in range(n_times):
                 total += x[t]
-                low = min(low, x[t])
-                high = max(high, x[t])
+                moved += abs(x[t] - x[0])
             mean = total / np.float32(n_times)
             # a flat epoch has no phase: rounding of its mean must not give it one
-            gain = scale[first + c] if high > low else np.float32(0)
+            gain = scale[first + c] if moved > np.float32(0) else np.float32(0)
             for k in range(n_tapers):
                 y, w = out[c, e, k], tapers[k]
                 for t in range(n_times):

@@ -88,6 +88,17 @@ def add_upper(square: Any, out: Any) -> None:
         at += n - 1 - i
 
 
+@lazy_jit(["void(float32[:, ::1], float64[::1])"], fastmath=False)
+def add_upper_skew(square: Any, out: Any) -> None:
+    """Add the upper triangle of a matrix less its transpose to packed pairs."""
+    n = square.shape[0]
+    at = 0
+    for i in range(n - 1):
+        for j in range(i + 1, n):
+            out[at] += square[i, j] - square[j, i]
+            at += 1
+
+
 def check_chunk(chunk: npt.NDArray[np.float32], n_epochs: int) -> None:
     """Raise KernelInputError unless ``chunk`` is a packed chunk that can hold ``n_epochs``.
 

@@ -13,7 +13,8 @@ from brainforge.kernels.connectivity.sums import BinSums
 
 def plv(sums: BinSums) -> npt.NDArray[np.float64]:
     """Return the phase-locking value of one bin, axes (pair,), 0 to 1."""
-    return np.hypot(sums.of["unit_re"], sums.of["unit_im"]) / max(sums.n_epochs, 1)
+    squared = np.square(sums.of["unit_re"]) + np.square(sums.of["unit_im"])
+    return np.sqrt(squared) / max(sums.n_epochs, 1)
 
 
 def ciplv(sums: BinSums) -> npt.NDArray[np.float64]:

@@ -18,11 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity.layout import add_upper, check_chunk, n_pairs, whole_groups
+from brainforge.kernels.connectivity.layout import (
+    add_upper,
+    add_upper_skew,
+    aligned,
+    check_chunk,
+    n_pairs,
+    whole_groups,
+)
 from brainforge.kernels.connectivity.pairs import lag_sums
 from brainforge.kernels.connectivity.taper_pairs import taper_sums
 from brainforge.kernels.jit import lazy_jit
-from brainforge.kernels.parallel import parallel_map, single_threaded_blas
+from brainforge.kernels.parallel import parallel_map, single_threaded_blas, slices
 
 #: the pair kernel gives the first four together
 SUMS = ("im", "abs_im", "positive", "im2", "re", "unit_re", "unit_im")
@@ -48,6 +55,22 @@ def _unit_phases(spectra: Any, n_epochs: Any, out: Any) -> int:
         for e in range(n_epochs):
             zeros += 1 if re[e] * re[e] + im[e] * im[e] == zero else 0
     return zeros
+
+
+class _Scratch:
+    """Buffers of one thread, because fresh pages cost as much as the products put into them."""
+
+    def __init__(self, n_channels: int, n_epochs: int) -> None:
+        self.unit = aligned((n_channels, 2, n_epochs))
+        self.real = aligned((n_channels, n_channels))
+        self._more = aligned((n_channels, n_channels))
+
+    def gram(self, rows: list[npt.NDArray[np.float32]]) -> None:
+        """Put the sum of ``r @ r.T`` into ``real``."""
+        np.matmul(rows[0], rows[0].T, out=self.real)
+        for r in rows[1:]:
+            np.matmul(r, r.T, out=self._more)
+            self.real += self._more
 
 
 @dataclass(frozen=True)
@@ -96,11 +119,13 @@ class PairSums:
             return
         values, power = self._allocated()
 
-        def one(f: int) -> None:
-            self._add_bin(chunk[f], n_epochs, values[f], power[f])
+        def some(bins: slice) -> None:
+            scratch = _Scratch(self.n_channels, whole_groups(n_epochs))
+            for f in range(bins.start, bins.stop):
+                self._add_bin(chunk[f], n_epochs, values[f], power[f], scratch)
 
         with single_threaded_blas():
-            parallel_map(one, range(self.n_bins), n_threads)
+            parallel_map(some, slices(self.n_bins, 4 * n_threads), n_threads)
         self.n_epochs += n_epochs
 
     def merge(self, other: Self) -> None:
@@ -131,7 +156,8 @@ class PairSums:
         for chunk, n_epochs in pending:
             self._check(chunk, n_epochs)
             if n_epochs:
-                self._add_bin(chunk[f], n_epochs, values, power)
+                scratch = _Scratch(self.n_channels, whole_groups(n_epochs))
+                self._add_bin(chunk[f], n_epochs, values, power, scratch)
                 n += n_epochs
         return BinSums(n, dict(zip(self.names, values)), power)
 
@@ -152,20 +178,24 @@ class PairSums:
                 got=f"shape {chunk.shape}",
             )
 
-    def _add_bin(self, spectra: Any, n_epochs: int, values: Any, power: Any) -> None:
+    def _add_bin(
+        self, spectra: Any, n_epochs: int, values: Any, power: Any, scratch: _Scratch
+    ) -> None:
         filled = whole_groups(n_epochs)
-        rows = [spectra[:, r, :filled] for r in range(2 * self.n_tapers)]
         if "re" in self.names:
-            real = sum((r @ r.T for r in rows[1:]), start=rows[0] @ rows[0].T)
+            real = scratch.real
+            scratch.gram([spectra[:, r, :filled] for r in range(2 * self.n_tapers)])
             add_upper(real, values[self.names.index("re")])
             power += np.diagonal(real)
         if self.n_tapers > 1:
             self._add_tapers(spectra, n_epochs, filled, values)
         else:
-            self._add_single(spectra, n_epochs, filled, values)
+            self._add_single(spectra, n_epochs, filled, values, scratch)
 
-    def _add_single(self, spectra: Any, n_epochs: int, filled: int, values: Any) -> None:
-        unit = np.empty((self.n_channels, 2, filled), dtype=np.float32)
+    def _add_single(
+        self, spectra: Any, n_epochs: int, filled: int, values: Any, scratch: _Scratch
+    ) -> None:
+        unit = scratch.unit
         n_zero = _unit_phases(spectra, n_epochs, unit)
         if "im" in self.names:
             lag_sums(spectra, filled, values[:4])
@@ -173,9 +203,10 @@ class PairSums:
                 self._add_ties(unit.any(axis=1), n_epochs, values)
         if "unit_re" in self.names:
             u, v = unit[:, 0], unit[:, 1]
-            add_upper(u @ u.T + v @ v.T, values[self.names.index("unit_re")])
-            cross = v @ u.T
-            add_upper(cross - cross.T, values[self.names.index("unit_im")])
+            scratch.gram([u, v])
+            add_upper(scratch.real, values[self.names.index("unit_re")])
+            np.matmul(v, u.T, out=scratch.real)
+            add_upper_skew(scratch.real, values[self.names.index("unit_im")])
 
     def _add_tapers(self, spectra: Any, n_epochs: int, filled: int, values: Any) -> None:
         if "im" not in self.names:

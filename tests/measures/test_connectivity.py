@@ -192,3 +192,42 @@ def test_combined_keeps_the_measures_of_both():
     other = ConnectivityMeasure(INFO, picks=["MEG 1"]).result()
     with pytest.raises(InputError, match="same channels"):
         combined(one, other)
+
+
+@pytest.mark.shared_data
+def test_real_recording_agrees_with_mne_connectivity(shared_data):
+    import mne
+    import mne_connectivity
+
+    files = sorted((shared_data / "megin306_sample_int16").glob("*raw.fif"))
+    raw = mne.io.read_raw_fif(files[0], verbose="error").pick("grad").load_data(verbose="error")
+    sfreq, n = raw.info["sfreq"], 24
+    x = (raw.get_data()[:n] * 1e13).astype(np.float32)
+    info = Info(sfreq, tuple(Channel(name, "grad") for name in raw.ch_names[:n]))
+    bands = {"alpha": (8.0, 13.0), "beta": (13.0, 30.0)}
+    methods = ["coh", "imcoh", "plv", "pli", "wpli", "wpli2_debiased"]
+    measure = ConnectivityMeasure(
+        info, bands=bands, methods=methods, epoch_durations=dict.fromkeys(bands, 0.5)
+    )
+    measure.update(Block(x, info, 0))
+    result = measure.result()
+    length = round(0.5 * sfreq)
+    epochs = x[:, : x.shape[1] // length * length].reshape(n, -1, length).transpose(1, 0, 2)
+    peers = mne_connectivity.spectral_connectivity_epochs(
+        epochs.astype(float),
+        method=methods,
+        mode="fourier",
+        sfreq=sfreq,
+        fmin=[8.0, 13.0],
+        fmax=[13.0, 30.0],
+        faverage=True,
+        verbose="error",
+    )
+    assert result.n_epochs["alpha"] == len(epochs) > 30
+    lower = np.tril_indices(n, -1)
+    for method, peer in zip(methods, peers):
+        for b, band in enumerate(bands):
+            got, wanted = result.values[method][band][lower], peer.get_data("dense")[..., b][lower]
+            # a sign within rounding of zero may be counted to the other side
+            atol = 5e-3 if method == "pli" else 1e-5
+            np.testing.assert_allclose(got, wanted, atol=atol, err_msg=method)
