@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -90,9 +90,7 @@ class _Overwritten:
 class StageSuite:
     """Chunk invariance, gaps, masks, latency, parameters, checkpoints, read-only outputs."""
 
-    def test_parameters_are_frozen_and_serialise(self, stage: Stage) -> None:
-        assert is_dataclass(stage)
-        assert not isinstance(stage, type)
+    def test_parameters_are_frozen_and_serialise(self, stage: Any) -> None:
         assert type(stage).__dataclass_params__.frozen
         values = json.loads(json.dumps(asdict(stage)))
         assert set(values) == {f.name for f in fields(stage)}
