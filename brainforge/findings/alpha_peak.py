@@ -12,6 +12,7 @@ from brainforge.findings.aperiodic import Peak, SpectralFit, fit_spectrum, gauss
 from brainforge.findings.intervals import bootstrap_interval
 from brainforge.findings.regions import regions
 from brainforge.findings.sites import preferred_kind, sites_of
+from brainforge.findings.wording import percent
 from brainforge.info import Info
 from brainforge.result import Spectra
 
@@ -108,8 +109,8 @@ def _judge(
     details |= {"height_db": 10 * best.height, "share_of_sites": share}
     if share < MIN_SHARE:
         text = (
-            f"A peak at {best.centre:.1f} Hz shows at only {share:.0%} of the {region} sensors; "
-            f"{MIN_SHARE:.0%} are needed."
+            f"A peak at {best.centre:.1f} Hz shows at only {percent(share)} of the {region} "
+            f"sensors; {percent(MIN_SHARE)} are needed."
         )
         return _abstain(text, evidence, details)
     return _found(best, own, step, region, evidence, details)

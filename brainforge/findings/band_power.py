@@ -11,6 +11,7 @@ from brainforge.finding import Finding
 from brainforge.findings.intervals import bootstrap_interval
 from brainforge.findings.regions import REGIONS, region_label, regions
 from brainforge.findings.sites import Sites, preferred_kind, sites_of
+from brainforge.findings.wording import percent
 from brainforge.info import Info
 from brainforge.result import BandPower
 
@@ -83,13 +84,13 @@ def band_power(
     low, high = edges[top]
     span = f"{min(e[0] for e in edges):g}-{max(e[1] for e in edges):g} Hz"
     text = (
-        f"{bands[top].capitalize()} ({low:g}-{high:g} Hz) holds {middle[top]:.0%} of the power "
-        f"at {span} at the median sensor"
+        f"{bands[top].capitalize()} ({low:g}-{high:g} Hz) holds {percent(middle[top])} of the "
+        f"power at {span} at the median sensor"
     )
     if by_region:
         best = max(by_region, key=lambda r: by_region[r][bands[top]]["relative"])
         part = by_region[best][bands[top]]["relative"]
-        text += f", most over {region_label(best)} sensors ({part:.0%})"
+        text += f", most over {region_label(best)} sensors ({percent(part)})"
     interval = bootstrap_interval(100 * share[top])
     head = {
         band: {"absolute": float(np.nanmedian(absolute[b])), "relative": float(middle[b])}

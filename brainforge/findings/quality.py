@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.finding import Finding
+from brainforge.findings.wording import percent
 from brainforge.result import Quality
 
 METHOD = (
@@ -47,10 +48,13 @@ def quality(quality: Quality, *, evidence: tuple[float, float] | None = None) ->
         if (floor := _median(quality.noise_floor[kept & (np.array(quality.units) == unit)]))
         is not None
     }
-    text = f"{share:.1%} of the channel time can be used: {len(bad)} of {len(names)} channels bad"
+    text = (
+        f"{percent(share, 1)} of the channel time can be used: {len(bad)} of {len(names)} "
+        "channels bad"
+    )
     if reasons:
         text += " (" + ", ".join(f"{n} {r.replace('_', ' ')}" for r, n in reasons.items()) + ")"
-    text += f", {quality.coverage:.1%} of the time covered"
+    text += f", {percent(quality.coverage, 1)} of the time covered"
     if mains is not None and quality.line_freq:
         text += f"; mains at {quality.line_freq:g} Hz stand {mains:.0f} dB over their neighbours"
     return Finding(

@@ -56,14 +56,17 @@ class Sites:
         left out; NaN where a site has none.
         """
         column = {n: i for i, n in enumerate(names)}
-        out = np.full((*power.shape[:-1], len(self.members)), np.nan)
+        widest = max((len(m) for m in self.members), default=1)
+        # column -1 is an extra channel of NaN
+        table = np.full((len(self.members), widest), -1)
         for s, members in enumerate(self.members):
-            rows = [column[m] for m in members if m in column]
-            values = np.asarray(power[..., rows], dtype=np.float64)
-            count = np.isfinite(values).sum(axis=-1)
-            total = np.nansum(values, axis=-1)
-            out[..., s] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        return out
+            table[s, : len(members)] = [column.get(m, -1) for m in members]
+        values = np.asarray(power, dtype=np.float64)
+        values = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)
+        values = values[..., table]
+        count = np.isfinite(values).sum(axis=-1)
+        total = np.where(np.isfinite(values), values, 0.0).sum(axis=-1)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def sites_of(info: Info, names: Sequence[str], kind: str, *, bads: bool = False) -> Sites:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ from brainforge.info import Info
 from brainforge.report.colours import png
 
 Floats = npt.NDArray[np.float64]
-_GRID = 60
+_GRID = 48
 _MIN_SITES = 8
+#: beyond so many sensor spacings nothing is drawn
+_FAR = 2.5
 _SMOOTHING = 1e-3
 PROJECTION = (
     "The helmet seen from above and rolled out flat (azimuthal equidistant projection): nose "
@@ -45,35 +47,8 @@ class HeadMap:
         return float(np.hypot(*self.xy.T).max()) * 1.06
 
     @cached_property
-    def _axis(self) -> Floats:
-        return np.linspace(-self.radius, self.radius, _GRID)
-
-    @cached_property
-    def _grid(self) -> Floats:
-        x, y = np.meshgrid(self._axis, self._axis)
-        return np.column_stack([x.ravel(), y.ravel()])
-
-    @cached_property
-    def _operator(self) -> Floats:
-        """Thin-plate spline from sites to grid (Perrin et al. 1987), axes (grid, site)."""
-        n = len(self.xy)
-        system = np.zeros((n + 3, n + 3))
-        system[:n, :n] = _thin_plate(self.xy, self.xy) + _SMOOTHING * np.eye(n)
-        system[:n, n:] = np.column_stack([np.ones(n), self.xy])
-        system[n:, :n] = system[:n, n:].T
-        target = np.column_stack(
-            [_thin_plate(self._grid, self.xy), np.ones(len(self._grid)), self._grid]
-        )
-        return np.linalg.solve(system, target.T).T[:, :n]
-
-    @cached_property
-    def _outside(self) -> npt.NDArray[np.bool_]:
-        """Grid points beyond the outline or far from every sensor."""
-        to_sites = np.linalg.norm(self._grid[:, None] - self.xy[None], axis=2).min(axis=1)
-        between = np.linalg.norm(self.xy[:, None] - self.xy[None], axis=2)
-        np.fill_diagonal(between, np.inf)
-        far = 2.2 * np.median(between.min(axis=1))
-        return (np.hypot(*self._grid.T) > self.radius) | (to_sites > max(far, 0.12))
+    def _spline(self) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        return _spline(np.ascontiguousarray(self.xy).tobytes(), self.radius)
 
     def image(self, values: Floats) -> Floats:
         """Interpolate values (site,) onto the map's grid, axes (row from the bottom, column).
@@ -88,8 +63,9 @@ class HeadMap:
             apart = np.linalg.norm(self.xy[~known][:, None] - self.xy[known][None], axis=2)
             weight = 1 / np.maximum(apart, 1e-6) ** 4
             filled[~known] = weight @ values[known] / weight.sum(axis=1)
-        picture = self._operator @ filled
-        picture[self._outside] = np.nan
+        operator, far = self._spline
+        picture = operator @ filled
+        picture[far] = np.nan
         return picture.reshape(_GRID, _GRID)
 
     def picture(self, values: Floats, low: float, high: float, colours: tuple[str, ...]) -> str:
@@ -103,26 +79,25 @@ class HeadMap:
         return {"source": source, "xref": "x", "yref": "y", "layer": "below", **place}
 
     def outline(self) -> list[dict[str, Any]]:
-        """Return Plotly shapes: the rim, the nose and the ears."""
+        """Return Plotly shapes: a mat that hides what lies beyond the rim, rim, nose, ears."""
         r = self.radius
         pen = {"line": {"color": "--outline", "width": 1.3}, "xref": "x", "yref": "y"}
-        rim = {"type": "circle", "x0": -r, "x1": r, "y0": -r, "y1": r, **pen}
-        a, b, tip = 0.11 * r, 0.995 * r, 1.1 * r
-        nose = {
-            "type": "path",
-            "path": f"M {-a:.3f} {b:.3f} L 0 {tip:.3f} L {a:.3f} {b:.3f}",
-            **pen,
-        }
-        ears = [
-            {
-                "type": "path",
-                "path": f"M {s * b:.3f} {0.13 * r:.3f} Q {s * 1.1 * r:.3f} {0.15 * r:.3f} "
-                f"{s * 1.07 * r:.3f} 0 Q {s * 1.1 * r:.3f} {-0.15 * r:.3f} {s * b:.3f} {-0.13 * r:.3f}",
-                **pen,
-            }
+        a, b, c, tip = 0.11 * r, 0.995 * r, 1.1 * r, 1.1 * r
+        nose = f"M {-a:.3f} {b:.3f} L 0 {tip:.3f} L {a:.3f} {b:.3f}"
+        paths = [nose] + [
+            f"M {s * b:.3f} {0.13 * r:.3f} Q {s * c:.3f} {0.15 * r:.3f} {s * 1.07 * r:.3f} 0 "
+            f"Q {s * c:.3f} {-0.15 * r:.3f} {s * b:.3f} {-0.13 * r:.3f}"
             for s in (-1, 1)
         ]
-        return [rim, nose, *ears]
+        mat = {
+            "type": "path",
+            "path": _square(1.02 * r) + _circle(r),
+            "fillcolor": "--card",
+            "fillrule": "evenodd",
+            "line": {"width": 0},
+        }
+        rim = {"type": "circle", "x0": -r, "x1": r, "y0": -r, "y1": r, **pen}
+        return [mat, rim, *({"type": "path", "path": p, **pen} for p in paths)]
 
     def axes(self) -> dict[str, Any]:
         """Return hidden, equal Plotly axes around the outline."""
@@ -134,21 +109,65 @@ class HeadMap:
         }
 
 
-def _thin_plate(a: Floats, b: Floats) -> Floats:
-    square = ((a[:, None] - b[None]) ** 2).sum(axis=2)
+def _square(r: float) -> str:
+    return f"M {-r:.4f} {-r:.4f} L {r:.4f} {-r:.4f} L {r:.4f} {r:.4f} L {-r:.4f} {r:.4f} Z "
+
+
+def _circle(r: float) -> str:
+    """Return a circle as four Bezier curves."""
+    k = 0.5522847498 * r
+    arcs = (
+        (k, r, r, k, r, 0),
+        (r, -k, k, -r, 0, -r),
+        (-k, -r, -r, -k, -r, 0),
+        (-r, k, -k, r, 0, r),
+    )
+    return f"M 0 {r:.4f} " + " ".join("C " + " ".join(f"{v:.4f}" for v in a) for a in arcs) + " Z"
+
+
+def _thin_plate(square: Floats) -> Floats:
     return square * np.log(np.maximum(square, 1e-12))
+
+
+def _squares(a: Floats, b: Floats) -> Floats:
+    """Return squared distances, axes (a, b)."""
+    return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T, 0.0)
+
+
+@lru_cache(maxsize=8)
+def _spline(places: bytes, radius: float) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the thin-plate spline from sites to grid (Perrin et al. 1987), axes (grid, site).
+
+    Also returns which grid points are far from every sensor. Kept, because all maps of a
+    report lie on a few helmets.
+    """
+    xy = np.frombuffer(places, dtype=np.float64).reshape(-1, 2)
+    x, y = np.meshgrid(*2 * [np.linspace(-radius, radius, _GRID)])
+    grid = np.column_stack([x.ravel(), y.ravel()])
+    n = len(xy)
+    between, to_grid = _squares(xy, xy), _squares(grid, xy)
+    system = np.zeros((n + 3, n + 3))
+    system[:n, :n] = _thin_plate(between) + _SMOOTHING * np.eye(n)
+    system[:n, n:] = np.column_stack([np.ones(n), xy])
+    system[n:, :n] = system[:n, n:].T
+    target = np.column_stack([_thin_plate(to_grid), np.ones(len(grid)), grid])
+    operator: Floats = np.linalg.solve(system, target.T).T[:, :n].astype(np.float64)
+    np.fill_diagonal(between, np.inf)
+    spacing = float(np.median(np.sqrt(between.min(axis=1))))
+    far = np.asarray(np.sqrt(to_grid.min(axis=1)) > max(_FAR * spacing, 0.25), dtype=np.bool_)
+    return operator, far
 
 
 def head_map(info: Info, names: Sequence[str], kind: str, *, bads: bool = False) -> HeadMap | None:
     """Return the flat map of the named channels of one kind; None below eight known places."""
     sites = sites_of(info, names, kind, bads=bads)
     positions = device_to_head(info, sites.positions)
-    known = np.isfinite(positions).all(axis=1)
+    known: npt.NDArray[np.bool_] = np.isfinite(positions).all(axis=1)
     if known.sum() < _MIN_SITES:
         return None
     kept = Sites(
         kind,
-        tuple(m for m, k in zip(sites.members, known) if k),
+        tuple(m for m, k in zip(sites.members, known.tolist()) if k),
         sites.positions[known],
     )
     xy = flat_map(positions[known])

@@ -34,7 +34,13 @@ def layout(
         "font": {"family": "--font", "size": 12, "color": "--ink"},
         "margin": {"l": 64, "r": 18, "t": 12, "b": 48},
         "hoverlabel": {"bgcolor": "--card", "bordercolor": "--grid", "font": {"color": "--ink"}},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "legend": {
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "traceorder": "normal",
+        },
     }
     if x is not None:
         out["xaxis"] = x

@@ -13,8 +13,8 @@ from brainforge.report.arrays import ArrayPool
 class Control:
     """A choice that the charts of one group share.
 
-    ``options`` are (value, label) pairs, the first being chosen; ``style`` is ``"radio"`` or
-    ``"select"``.
+    ``options`` are (value, label) pairs; ``chosen`` is the value shown first (empty for the
+    first option); ``style`` is ``"radio"`` or ``"select"``.
     """
 
     group: str
@@ -22,6 +22,11 @@ class Control:
     label: str
     options: tuple[tuple[str, str], ...]
     style: str = "radio"
+    chosen: str = ""
+
+    def is_chosen(self, value: str) -> bool:
+        """Whether an option is the one shown first."""
+        return value == (self.chosen or self.options[0][0])
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,9 @@ class Chart:
         in a reference for the state of a control.
     height : int
         Pixels.
+    square : int
+        For a figure as high as it is wide: pixels that legend and labels add below; it then
+        shrinks with a narrow page. 0 for others.
     group : str
         Controls that it follows.
     size : str
@@ -57,6 +65,7 @@ class Chart:
     data: list[dict[str, Any]]
     layout: dict[str, Any]
     height: int = 360
+    square: int = 0
     group: str = ""
     size: str = "full"
 
@@ -67,13 +76,12 @@ class Chart:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; ``rows`` hold cells of text. ``folded`` hides it behind its title."""
+    """A table; ``rows`` hold cells of text; without ``head`` it is a list of facts."""
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-    folded: bool = False
 
 
 @dataclass(frozen=True)

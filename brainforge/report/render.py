@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
@@ -25,7 +26,7 @@ from brainforge.report.sections import (
     topography,
     traces,
 )
-from brainforge.report.text import clock, number
+from brainforge.report.text import clock
 from brainforge.result import Result
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def _header(result: Result) -> dict[str, Any]:
     sfreq = recording.get("sfreq")
     facts = [
         ("Subject", info.subject),
-        ("Recorded", info.meas_date),
+        ("Recorded", _date(info.meas_date)),
         ("Duration", clock(float(recording["duration_s"])) if "duration_s" in recording else None),
         ("Channels", recording.get("n_channels", info.n_channels)),
-        ("Sampling rate", f"{number(float(sfreq), 5)} Hz" if sfreq else None),
+        ("Sampling rate", f"{float(sfreq):g} Hz" if sfreq else None),
         ("Device", info.device),
         ("Recipe", result.recipe),
     ]
@@ -89,6 +90,18 @@ def _header(result: Result) -> dict[str, Any]:
         "title": name or "Recording",
         "facts": [(k, str(v)) for k, v in facts if v not in (None, "")],
     }
+
+
+def _date(text: str | None) -> str | None:
+    """Return an ISO date and time without the signs that only machines want."""
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = " UTC" if when.utcoffset() == timedelta(0) else ""
+    return f"{when:%Y-%m-%d %H:%M}{zone}"
 
 
 @cache

@@ -38,6 +38,20 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{round(value, places):,.{max(places, 0)}f}".replace(",", "\u2009").replace("-", "−")
 
 
+def with_interval(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """Return a value and its interval with the digits that the interval's width deserves."""
+    width = high - low
+    if not (math.isfinite(width) and width > 0):
+        return number(value), number(low), number(high)
+    places = max(0, -math.floor(math.log10(width / 2)))
+
+    def show(v: float) -> str:
+        text = f"{v:,.{places}f}".replace(",", "\u2009")
+        return text.removeprefix("-") if float(f"{v:.{places}f}") == 0 else text.replace("-", "−")
+
+    return show(value), show(low), show(high)
+
+
 def clock(seconds: float) -> str:
     """Return a duration, e.g. ``"3 min 05 s"``."""
     if seconds < 60:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.report.arrays import ArrayPool
-from brainforge.report.colours import DIVERGING
+from brainforge.report.colours import DIVERGING, SEQUENTIAL, png
 from brainforge.report.helmet import HeadMap, head_map
 from brainforge.report.layouts import axis, layout
 from brainforge.report.page import Chart, Part, Section
@@ -48,26 +48,31 @@ def build(result: Result, pool: ArrayPool) -> Section:
 
 
 def _pictures(
-    component: Component, art: Artifacts, maps: dict[str, HeadMap]
+    component: Component, art: Artifacts, maps: dict[str, HeadMap], every: int = 1
 ) -> list[dict[str, str]]:
-    """Return a picture of the topography for each kind: signed, or RMS of planar pairs."""
+    """Return a picture of the topography for each kind: signed, or RMS of planar pairs.
+
+    ``every`` thins the picture's grid for thumbnails.
+    """
     out = []
     for kind, head in maps.items():
-        if kind == "grad":
-            values = np.sqrt(head.sites.power(art.channel_names, component.topography**2))
-        else:
-            values = head.sites.power(art.channel_names, component.topography)
+        signed = kind == "mag"
+        power = component.topography if signed else component.topography**2
+        values = head.sites.power(art.channel_names, power)
+        values = values if signed else np.sqrt(values)
         top = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
-        what = "field" if kind == "mag" else "RMS of gradiometer pairs"
+        low, colours = (-top, DIVERGING) if signed else (0.0, SEQUENTIAL)
+        image = png(head.image(values)[::every, ::every], low, top, colours)
+        what = "field, ±" if signed else "RMS of pairs, 0 to "
         alt = (
             f"Topography of component {component.index} ({_NAMES.get(component.kind)}) in the "
             f"{KIND_NAMES[kind]}, nose up"
         )
         out.append(
             {
-                "src": head.picture(values, -top, top, DIVERGING),
+                "src": image,
                 "alt": alt,
-                "text": f"{what}, ±{number(top, 2)} {head.sites.unit}",
+                "text": f"{what}{number(top, 2)} {head.sites.unit}",
             }
         )
     return out
@@ -111,7 +116,7 @@ def _course(component: Component, art: Artifacts, pool: ArrayPool, key: str) -> 
         "",
         [trace],
         _small(axis("Time (s)"), axis("Amplitude (SD)")),
-        height=190,
+        height=170,
         size="half",
     )
 
@@ -130,7 +135,7 @@ def _psd(component: Component, art: Artifacts, pool: ArrayPool, key: str) -> Cha
         "hovertemplate": "%{x:.1f} Hz<extra></extra>",
     }
     x = axis("Frequency (Hz)", type="log", tickvals=[1, 2, 5, 10, 20, 50, 100])
-    y = axis("Power (1/Hz)", type="log", nticks=4, exponentformat="power")
+    y = axis("Power (1/Hz)", type="log", dtick=1, exponentformat="power")
     return Chart(
         f"{key}-psd",
         "Spectrum",
@@ -138,7 +143,7 @@ def _psd(component: Component, art: Artifacts, pool: ArrayPool, key: str) -> Cha
         "",
         [trace],
         _small(x, y),
-        height=190,
+        height=170,
         size="half",
     )
 
@@ -155,7 +160,7 @@ def _all(art: Artifacts, maps: dict[str, HeadMap]) -> Part:
             "removed": c.removed,
             "reason": c.reason,
             "scores": ", ".join(f"{words(k)} {number(v, 2)}" for k, v in c.scores.items()),
-            "pictures": _pictures(c, art, maps),
+            "pictures": _pictures(c, art, maps, every=2),
             "spark": _spark(np.asarray(c.psd, dtype=np.float64), np.asarray(art.freqs)),
         }
         for c in art.components

@@ -19,7 +19,7 @@ from brainforge.result import Connectivity, Result
 N_EDGES = 100
 _STEP = 25
 #: matrices take at most this many characters of the page
-_BUDGET = 1_050_000
+_BUDGET = 640_000
 MEASURES = {
     "wpli2_debiased": "debiased squared wPLI (Vinck et al. 2011)",
     "wpli": "weighted phase lag index (Vinck et al. 2011)",
@@ -47,8 +47,14 @@ def build(result: Result, pool: ArrayPool) -> Section:
     names = [connectivity.channel_names[i] for i in order]
     group = "connectivity"
     controls = (
-        Control(group, "band", "Band", tuple((b, _band(connectivity, b)) for b in bands)),
-        Control(group, "measure", "Measure", tuple((m, words(m)) for m in measures), "select"),
+        Control(
+            group,
+            "band",
+            "Band",
+            tuple((b, _band(connectivity, b)) for b in bands),
+            chosen="alpha" * ("alpha" in bands),
+        ),
+        Control(group, "measure", "Measure", tuple((m, m) for m in measures), "select"),
     )
     charts = [_matrix(connectivity, names, blocks, left_out)]
     head = _nodes(result, connectivity.channel_names)
@@ -120,7 +126,7 @@ def _add(
                 [[int(i), int(j), round(float(v), 4)] for (i, j), v in zip(edges, strength)],
             )
     for measure in measures:
-        pool.value(f"conn/{measure}/name", words(measure))
+        pool.value(f"conn/{measure}/name", measure)
 
 
 def _matrix(
@@ -140,8 +146,9 @@ def _matrix(
         "zmax": {"$v": f"{key}/high"},
         "colorscale": scale(SEQUENTIAL),
         "colorbar": {
-            **colour_bar("", flat=False),
-            "title": {"text": {"$v": "conn/@measure/name"}, "side": "right"},
+            **colour_bar(""),
+            "y": -0.16 if blocks else -0.04,
+            "title": {"text": {"$v": "conn/@measure/name"}, "side": "bottom"},
         },
         "hovertemplate": "%{y} – %{x}<br>%{z:.3f}<extra></extra>",
     }
@@ -153,7 +160,6 @@ def _matrix(
         "showgrid": False,
         "zeroline": False,
         "tickfont": {"size": 11, "color": "--muted"},
-        "automargin": True,
         "title": {"text": ""},
     }
     lines = [
@@ -167,7 +173,7 @@ def _matrix(
     more = ""
     if left_out:
         more = (
-            f" {', '.join(words(m) for m in left_out)} are in the connectivity output, not in "
+            f" Also computed: {', '.join(left_out)}; they are in the connectivity output, not in "
             "this page."
         )
     return Chart(
@@ -184,9 +190,10 @@ def _matrix(
             {**ticks, "side": "bottom", "tickangle": -35},
             {**ticks, "autorange": "reversed", "scaleanchor": "x", "constrain": "domain"},
             shapes=lines,
-            margin={"l": 90, "r": 10, "t": 8, "b": 70},
+            margin={"l": 86 if blocks else 10, "r": 4, "t": 4, "b": 110 if blocks else 60},
         ),
-        height=560,
+        height=600,
+        square=60,
         group="connectivity",
         size="half",
     )
@@ -264,7 +271,8 @@ def _edges(head: HeadMap, names: list[str], pool: ArrayPool) -> Chart:
         data,
         map_layout(head, legend={"orientation": "h", "y": -0.02, "yanchor": "top",
                                  "title": {"text": "rank "}}),
-        height=560,
+        height=600,
+        square=60,
         group="connectivity",
         size="half",
     )  # fmt: skip
@@ -272,4 +280,4 @@ def _edges(head: HeadMap, names: list[str], pool: ArrayPool) -> Chart:
 
 def _methods(connectivity: Connectivity, measures: list[str]) -> str:
     said = [connectivity.methods.get(m) or MEASURES.get(m, words(m)) for m in measures]
-    return "Measures: " + "; ".join(f"{words(m)} – {s}" for m, s in zip(measures, said)) + "."
+    return "Measures: " + "; ".join(f"{m} – {s}" for m, s in zip(measures, said)) + "."

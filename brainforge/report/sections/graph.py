@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from brainforge.findings.sites import Sites
+from brainforge.findings.wording import percent
 from brainforge.report.arrays import ArrayPool
 from brainforge.report.colours import SEQUENTIAL
 from brainforge.report.helmet import PROJECTION, HeadMap, head_map
@@ -24,7 +25,7 @@ def build(result: Result, pool: ArrayPool) -> Section:
         absent = f"The recipe {result.recipe} computes no graph metrics."
         return Section("network", title, lead, absent=absent)
     lead = (
-        f"The strongest {graph.density:.0%} of the edges by {words(graph.measure)} as a graph "
+        f"The strongest {percent(graph.density)} of the edges by {graph.measure} as a graph "
         "(metrics: Rubinov & Sporns 2010)."
     )
     parts = [Part(tables=(_table(graph),))]
@@ -73,7 +74,13 @@ def _hubs(result: Result, graph: Graph, pool: ArrayPool) -> Part | None:
         pool.value(f"graph/{metric}/name", words(metric).capitalize())
     group = "graph"
     controls = (
-        Control(group, "band", "Band", tuple((b, b.capitalize()) for b in bands)),
+        Control(
+            group,
+            "band",
+            "Band",
+            tuple((b, b.capitalize()) for b in bands),
+            chosen="alpha" * ("alpha" in bands),
+        ),
         Control(group, "metric", "Metric", tuple((m, words(m)) for m in metrics), "select"),
     )
     return Part("Hubs on the helmet", "", controls, (_chart(head),))
@@ -117,6 +124,7 @@ def _chart(head: HeadMap) -> Chart:
         [trace, rings],
         map_layout(head, {"$v": f"{key}/image"}),
         height=460,
+        square=50,
         group="graph",
         size="half",
     )

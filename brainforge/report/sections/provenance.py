@@ -11,6 +11,12 @@ from brainforge.report.text import number, words
 from brainforge.result import Result
 
 _LONG = 200
+_LABELS = {
+    "n_channels": "channels",
+    "sfreq": "sampling rate (Hz)",
+    "duration_s": "duration (s)",
+    "sha256": "SHA-256",
+}
 
 
 def build(result: Result, pool: ArrayPool) -> Section:
@@ -29,14 +35,14 @@ def build(result: Result, pool: ArrayPool) -> Section:
     if result.peak_rss_bytes:
         timings.append(("peak memory", f"{number(result.peak_rss_bytes / 1e9)} GB"))
     if timings:
-        tables.append(Table("Time taken", ("Stage", "Took"), tuple(timings)))
+        tables.append(Table("Time taken", (), tuple(timings)))
     texts = {k: v for k, v in flat.items() if len(str(v)) > _LONG or "\n" in str(v)}
     lists = {k: json.dumps(v, indent=1) for k, v in provenance.items() if isinstance(v, list) and v}
     folded = [(words(k).capitalize(), str(v)) for k, v in {**texts, **lists}.items()]
     parts = (
         Part("Steps in order", template="steps", context={"steps": result.steps}),
-        Part("", tables=tuple(t for t in tables if t.rows), template="texts",
-             context={"texts": folded}),
+        Part(tables=tuple(t for t in tables if t.rows)),
+        Part(template="texts", context={"texts": folded}),
     )  # fmt: skip
     return Section("provenance", "Provenance", lead, parts)
 
@@ -47,5 +53,5 @@ def _facts(title: str, facts: dict[str, Any]) -> Table:
         if value is None or value == "" or "\n" in str(value):
             continue
         text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-        rows.append((words(str(key)), text))
-    return Table(title, ("What", "Value"), tuple(rows))
+        rows.append((_LABELS.get(str(key), words(str(key))), text))
+    return Table(title, (), tuple(rows))

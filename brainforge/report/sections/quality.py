@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from brainforge.findings.wording import percent
 from brainforge.report.arrays import ArrayPool
 from brainforge.report.colours import SEQUENTIAL, scale
 from brainforge.report.helmet import PROJECTION, head_map
-from brainforge.report.layouts import axis, layout, map_layout
+from brainforge.report.layouts import axis, colour_bar, layout, map_layout
 from brainforge.report.page import Chart, Control, Part, Section, Table
 from brainforge.report.text import CAUSES, KIND_NAMES, clock, density, label, number, words
 from brainforge.result import Quality, Result
@@ -28,13 +29,13 @@ _MAX_MARKS = 3000
 def build(result: Result, pool: ArrayPool) -> Section:
     """Build the quality section."""
     quality = result.quality
-    parts = [_bad_channels(result), *_maps(result, pool), _timeline(result)]
+    parts = [_bad_channels(result), _maps(result, pool), _timeline(result)]
     n_bad, n = len(quality.bads), len(quality.channel_names)
     lead = (
-        f"{n_bad} of {n} channels were judged bad and {quality.coverage:.1%} of the recording's "
-        "time holds samples that can be believed."
+        f"{n_bad} of {n} channels were judged bad and {percent(quality.coverage, 1)} of the "
+        "recording's time holds samples that can be believed."
     )
-    return Section("quality", "Quality", lead, tuple(p for p in parts if p is not None))
+    return Section("quality", "Quality", lead, tuple(parts))
 
 
 def _bad_channels(result: Result) -> Part:
@@ -58,8 +59,7 @@ def _bad_channels(result: Result) -> Part:
         "Bad channels take no part in any finding; in maps of the cleaned signal they are "
         "interpolated from their neighbours.",
     )
-    charts = [c for kind in ("mag", "grad") if (c := _bad_map(result, kind)) is not None]
-    return Part("Bad channels", charts=tuple(charts), tables=(table,))
+    return Part(tables=(table,))
 
 
 def _bad_map(result: Result, kind: str) -> Chart | None:
@@ -113,33 +113,34 @@ def _bad_map(result: Result, kind: str) -> Chart | None:
         PROJECTION + " Neighbouring bad channels leave a hole that interpolation cannot fill.",
         data,
         map_layout(head, legend={"orientation": "h", "y": -0.02, "yanchor": "top"}),
-        height=400,
+        height=390,
+        square=40,
         size="half",
     )
 
 
-def _maps(result: Result, pool: ArrayPool) -> list[Part | None]:
-    """Per-channel figures on the helmet, one chart a kind, one control for the figure."""
+def _maps(result: Result, pool: ArrayPool) -> Part:
+    """Bad channels, and figures of every channel, side by side on the helmet."""
     quality = result.quality
     found = {m: getattr(quality, m) for m in _METRICS}
     metrics = {m: v for m, v in found.items() if np.isfinite(v).any()}
     charts = [
         chart
         for kind in ("mag", "grad")
-        if metrics and (chart := _metric_map(result, pool, kind, list(metrics))) is not None
+        for chart in (_bad_map(result, kind), _metric_map(result, pool, kind, list(metrics)))
+        if chart is not None
     ]
     if not charts:
-        return []
-    control = Control(
-        "quality", "metric", "Figure", tuple((m, _METRICS[m]) for m in metrics), "radio"
-    )
-    return [Part("Channel by channel", controls=(control,), charts=tuple(charts))]
+        return Part("On the helmet", "The sensors' positions are not known: no map to draw.")
+    options = tuple((m, _METRICS[m]) for m in metrics)
+    controls = (Control("quality", "metric", "Figure of each channel", options),) * bool(options)
+    return Part("On the helmet", controls=controls, charts=tuple(charts))
 
 
 def _metric_map(result: Result, pool: ArrayPool, kind: str, metrics: list[str]) -> Chart | None:
     quality = result.quality
     head = head_map(result.info, quality.channel_names, kind)
-    if head is None:
+    if head is None or not metrics:
         return None
     unit = working_unit(kind)
     units = {"noise_floor": density(unit), "rms": unit, "peak_to_peak": unit, "line_db": "dB"}
@@ -174,26 +175,25 @@ def _metric_map(result: Result, pool: ArrayPool, kind: str, metrics: list[str]) 
     }
     return Chart(
         f"quality-map-{kind}",
-        KIND_NAMES[kind].capitalize(),
+        f"{KIND_NAMES[kind].capitalize()}, channel by channel",
         f"Flat map of the helmet with the chosen quality figure of all {KIND_NAMES[kind]}.",
         "Sensors in the colour of their own value over the picture interpolated between them "
         "(thin-plate spline, Perrin et al. 1987). Mains: power at the line over the "
         "neighbouring bins. Bad channels are left out.",
         [trace],
         map_layout(head, {"$v": f"{key}/image"}),
-        height=380,
+        height=390,
+        square=40,
         group="quality",
         size="half",
     )
 
 
 def _bar(title: Any) -> dict[str, Any]:
-    from brainforge.report.layouts import colour_bar
-
     return {**colour_bar(""), "title": {"text": title, "side": "bottom", "font": {"size": 11}}}
 
 
-def _timeline(result: Result) -> Part | None:
+def _timeline(result: Result) -> Part:
     """Masked stretches, muscle, beats and blinks on one time axis."""
     rows = _rows(result.quality, result)
     if not rows:
@@ -232,6 +232,7 @@ def _timeline(result: Result) -> Part | None:
             axis("", automargin=True, autorange="reversed"),
             margin={"l": 96, "r": 18, "t": 8, "b": 44},
             bargap=0.3,
+            barmode="overlay",
         ),
         height=90 + 38 * len(rows),
     )

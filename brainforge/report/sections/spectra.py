@@ -38,7 +38,7 @@ def build(result: Result, pool: ArrayPool) -> Section:
 def _kind(result: Result, pool: ArrayPool, kind: str, names: list[str]) -> Part:
     spectra = result.spectra
     row = {n: i for i, n in enumerate(spectra.channel_names)}
-    rows = [row[n] for n in names]
+    rows = np.array([row[n] for n in names])
     use = spectra.freqs >= max(0.5, spectra.freqs[1])
     freqs = spectra.freqs[use]
     group = f"psd-{kind}"
@@ -70,8 +70,8 @@ def _kind(result: Result, pool: ArrayPool, kind: str, names: list[str]) -> Part:
         layout(
             axis("Frequency (Hz)", type="log", range=[0, float(np.log10(end))],
                  tickvals=[1, 2, 5, 10, 20, 50, 100, 200]),
-            axis(f"Amplitude density ({unit})", type="log", range=[low, high], dtick=1,
-                 exponentformat="power"),
+            axis(f"Amplitude density ({unit})", type="log", range=[low, high],
+                 tickvals=_decades(low, high)),
             shapes=shapes,
             annotations=notes,
             hovermode="x unified",
@@ -82,6 +82,13 @@ def _kind(result: Result, pool: ArrayPool, kind: str, names: list[str]) -> Part:
     options = (("-1", "none"), *((str(i), n) for i, n in enumerate(names)))
     control = Control(group, "channel", "Lay over channel", options, "select")
     return Part(KIND_NAMES[kind].capitalize(), controls=(control,), charts=(chart,))
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Return ticks at 1, 2 and 5 times the powers of ten between two logarithms."""
+    steps = (1.0, 2.0, 5.0) if high - low < 2.2 else (1.0,)
+    powers = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+    return [round(m * 10.0**p, 9) for p in powers for m in steps]
 
 
 def _band(

@@ -7,7 +7,7 @@ from typing import Any
 from brainforge.finding import Finding
 from brainforge.report.arrays import ArrayPool
 from brainforge.report.page import Part, Section
-from brainforge.report.text import clock, number
+from brainforge.report.text import clock, number, with_interval
 from brainforge.result import Result
 
 
@@ -23,17 +23,17 @@ def build(result: Result, pool: ArrayPool) -> Section:
 
 
 def _card(finding: Finding) -> dict[str, Any]:
-    low_high = finding.uncertainty
-    interval = ""
-    if low_high is not None and not finding.abstained:
-        interval = f"{number(low_high[0])} to {number(low_high[1])} {finding.unit}".strip()
+    value, interval = number(finding.value), ""
+    if finding.uncertainty is not None and finding.value is not None:
+        value, low, high = with_interval(finding.value, *finding.uncertainty)
+        interval = f"{low} to {high}"
     span = ""
     if finding.evidence is not None:
         span = f"{clock(finding.evidence[0])} to {clock(finding.evidence[1])}"
     return {
         "title": finding.title,
         "abstained": finding.abstained,
-        "value": number(finding.value),
+        "value": value,
         "unit": finding.unit,
         "interval": interval,
         "text": finding.text,

@@ -23,11 +23,11 @@ def build(result: Result, pool: ArrayPool) -> Section:
     if power is None:
         absent = f"The recipe {result.recipe} computes no band power."
         return Section("topographies", title, lead, absent=absent)
-    parts = []
+    parts: list[Part] = []
     for kind in ("mag", "grad"):
         head = head_map(result.info, power.channel_names, kind)
         if head is not None:
-            parts.append(_maps(power, head, pool, kind))
+            parts.append(_maps(power, head, pool, kind, first=not parts))
     regional = [c for c in (_regions(result), _asymmetry(result)) if c is not None]
     if regional:
         parts.append(Part("By region and side", charts=tuple(regional)))
@@ -35,7 +35,7 @@ def build(result: Result, pool: ArrayPool) -> Section:
     return Section("topographies", title, lead, tuple(parts), absent)
 
 
-def _maps(power: BandPower, head: HeadMap, pool: ArrayPool, kind: str) -> Part:
+def _maps(power: BandPower, head: HeadMap, pool: ArrayPool, kind: str, *, first: bool) -> Part:
     group = f"topo-{kind}"
     absolute = head.sites.power(power.channel_names, power.absolute)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -46,14 +46,15 @@ def _maps(power: BandPower, head: HeadMap, pool: ArrayPool, kind: str) -> Part:
         for scale, values in (("relative", share[b]), ("absolute", absolute[b])):
             _add(pool, head, f"{group}/{band}/{scale}", values, units[scale])
         charts.append(_map(head, group, band, (low, high)))
-    pair = " Each place shows the RMS of its pair of planar gradiometers." * (kind == "grad")
+    pair = "Each place shows the mean power of its pair of planar gradiometers. "
     control = Control(
         group, "scale", "Power", (("relative", "Relative (%)"), ("absolute", "Absolute"))
     )
-    text = (
-        PROJECTION + pair + " Colours between the sensors are interpolated (thin-plate spline, "
-        "Perrin et al. 1987); every map has its own scale, from the 2nd to the 98th percentile."
+    about = (
+        PROJECTION + " Colours between the sensors are interpolated (thin-plate spline, Perrin et "
+        "al. 1987); every map has its own scale, from the 2nd to the 98th percentile."
     )
+    text = pair * (kind == "grad") + about * first
     return Part(KIND_NAMES[kind].capitalize(), text, (control,), tuple(charts))
 
 
@@ -81,7 +82,8 @@ def _map(head: HeadMap, group: str, band: str, edges: tuple[float, float]) -> Ch
         "",
         [trace],
         map_layout(head, {"$v": f"{key}/image"}),
-        height=270,
+        height=250,
+        square=50,
         group=group,
         size="small",
     )
@@ -168,7 +170,7 @@ def _asymmetry(result: Result) -> Chart | None:
         "sensors, with bootstrapped 95 % intervals; 0 is symmetry.",
         [trace],
         layout(
-            axis("← more on the left     ln(R/L)     more on the right →", range=[-reach, reach],
+            axis("← left   ln(R/L)   right →", range=[-reach, reach],
                  zeroline=True, zerolinecolor="--muted"),
             axis("", automargin=True, autorange="reversed"),
             margin={"l": 72, "r": 12, "t": 12, "b": 44},

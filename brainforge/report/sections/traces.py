@@ -15,8 +15,8 @@ from brainforge.report.text import KIND_NAMES, label, number
 from brainforge.result import Result, Traces
 from brainforge.units import working_unit
 
-_MAX_CHANNELS = 24
-_MAX_SAMPLES = 2500
+_MAX_CHANNELS = 20
+_MAX_SAMPLES = 2000
 
 
 def build(result: Result, pool: ArrayPool) -> Section:
@@ -40,7 +40,7 @@ def build(result: Result, pool: ArrayPool) -> Section:
 
 
 def choose_channels(result: Result, traces: Traces, names: list[str]) -> list[str]:
-    """Return up to 24 channels: half those that cleaning changed most, half spread evenly.
+    """Return up to 20 channels: half those that cleaning changed most, half spread evenly.
 
     Bad channels come last; the order is that of the regions, front to back.
     """
@@ -60,7 +60,7 @@ def choose_channels(result: Result, traces: Traces, names: list[str]) -> list[st
 
 
 def _thin(times: npt.NDArray[Any]) -> slice:
-    """Keep at most 2500 samples by cropping, never by leaving out samples in between."""
+    """Keep at most 2000 samples by cropping, never by leaving out samples in between."""
     return slice(0, min(len(times), _MAX_SAMPLES))
 
 
