@@ -43,9 +43,13 @@ def hfc_basis(sensors: SensorPoints, order: int = 1) -> Floats:
     """
     if order not in (1, 2, 3):
         raise KernelInputError(where="order", expected="1, 2 or 3", got=str(order))
-    basis = sensors.measure(regular_fields(sensors.positions / SCALE, order))
+    fields = regular_fields(sensors.positions / SCALE, order)
+    basis = sensors.measure(fields)
     norm = np.linalg.norm(basis, axis=0)
-    return basis / np.where(norm > 0, norm, 1.0)
+    # a gradiometer sees nothing of a homogeneous field, and rounding is no field
+    strength = np.linalg.norm(sensors.directions, axis=1)[:, None] * np.linalg.norm(fields, axis=1)
+    seen = norm > 1e-10 * np.linalg.norm(strength, axis=0)
+    return np.where(seen, basis, 0.0) / np.where(seen, norm, 1.0)
 
 
 def subspace(basis: Floats, tolerance: float = 1e-8) -> Floats:

@@ -57,6 +57,15 @@ def test_dimensions_that_no_channel_tells_apart_are_counted_once():
     np.testing.assert_allclose(matrix @ np.ones(30), 0, atol=1e-12)
 
 
+def test_rounding_is_no_field():
+    positions, axes = helmet(30)
+    both = np.concatenate([positions, positions + 0.05 * axes])
+    index = np.tile(np.arange(30), 2)
+    gradiometers = SensorPoints(both, np.concatenate([axes, -axes]), index, 30)
+    assert not hfc_basis(gradiometers, 1).any()
+    assert hfc_operator(hfc_basis(gradiometers, 2))[1] == 5
+
+
 def test_removal_of_nothing_and_span():
     matrix, n_removed = removal(np.zeros((4, 0)))
     assert (matrix.tolist(), n_removed) == (np.eye(4).tolist(), 0)
