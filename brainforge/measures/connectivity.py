@@ -11,7 +11,7 @@ from brainforge.block import Block
 from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.connectivity.finish import METHODS, check_methods
-from brainforge.measures.bands import BANDS, epoch_duration, fit_bands
+from brainforge.measures.bands import BANDS, ENOUGH_EPOCHS, epoch_duration, fit_bands
 from brainforge.measures.epochs import EpochCutter, rejected_intervals
 from brainforge.measures.pair_spectra import PairSpectra
 from brainforge.measures.picks import Picks
@@ -123,7 +123,12 @@ class ConnectivityMeasure:
             m: {band: by_band[band] for band in self.bands} for m, by_band in values.items()
         }
         window = {"fourier": "Hann window", "multitaper": "seven DPSS tapers"}[self.mode]
-        texts = {m: f"{METHODS[m].text}; {window}, mean over the band's bins" for m in self.methods}
+        few = [f"{band} {n}" for band, n in self.n_epochs.items() if n < ENOUGH_EPOCHS]
+        notice = f"; collecting, of {ENOUGH_EPOCHS} epochs: {', '.join(few)}" if few else ""
+        texts = {
+            m: f"{METHODS[m].text}; {window}, mean over the band's bins{notice}"
+            for m in self.methods
+        }
         return Connectivity(self.picks.names, dict(self.bands), self.n_epochs, in_order, texts)
 
     def state(self) -> dict[str, Any]:

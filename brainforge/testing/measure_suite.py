@@ -64,7 +64,7 @@ class MeasureSuite:
         return measure
 
     def _numbers(self, measure: Any) -> dict[str, Array]:
-        return {k: np.asarray(v) for k, v in self.numbers(measure.result()).items()}
+        return {k: np.array(v) for k, v in self.numbers(measure.result()).items()}
 
     def _same(self, got: Any, wanted: Any, tolerance: float, what: str) -> None:
         ours, theirs = self._numbers(got), self._numbers(wanted)

@@ -137,6 +137,14 @@ def test_channels_are_joined_by_name():
         np.testing.assert_array_equal(value, wanted[name])
 
 
+def test_few_epochs_are_said_to_be_collecting():
+    measure = ConnectivityMeasure(INFO, methods=("wpli",), bands={"alpha": (8.0, 13.0)})
+    measure.update(make_block(0, 29 * 200))
+    assert measure.result().methods["wpli"].endswith("; collecting, of 30 epochs: alpha 29")
+    measure.update(make_block(29 * 200, 200))
+    assert measure.result().methods["wpli"].endswith("mean over the band's bins")
+
+
 def test_a_masked_channel_that_is_not_picked_costs_nothing():
     masks = [Mask(("MEG 2",), 0, 4000, Cause.RAILED)]
     measure = ConnectivityMeasure(INFO, picks=["MEG 0", "MEG 1"])
