@@ -1,7 +1,7 @@
 """Heart, eyes, muscle and mains: find them, learn their fields, give the operator without them.
 
 Independent components where there are enough samples, signal-space vectors of the event-locked
-averages otherwise (see `n_components`). Magnetometers and gradiometers are taken together, each
+averages otherwise (see `artifact_plan`). Magnetometers and gradiometers are taken together, each
 kind scaled to unit mean variance; bad channels and masked samples take no part.
 """
 
@@ -17,10 +17,10 @@ from brainforge.errors import InputError, KernelInputError
 from brainforge.info import Info
 from brainforge.kernels.apply import apply_matrix
 from brainforge.kernels.classify import Thresholds, Verdict, power_spectra
-from brainforge.kernels.gram import Gram, gram
+from brainforge.kernels.gram import gram as gram_of
 from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.kernels.picard import Unmixing, picard
-from brainforge.kernels.whitening import Whitening, pca_whitening
+from brainforge.kernels.whitening import Whitening
 from brainforge.learners.artifact_components import (
     Fields,
     component_scores,
@@ -37,111 +37,26 @@ from brainforge.learners.artifact_events import (
     heart_source,
     heart_train,
 )
-from brainforge.learners.artifact_ssp import SignalSpace, signal_space
-from brainforge.learners.traces import Progress, Traces, Working, believed, excerpt, project
+from brainforge.learners.artifact_model import ArtifactModel, removal, sentences
+from brainforge.learners.artifact_plan import Plan, as_input_error, make_plan, with_method
+from brainforge.learners.artifact_ssp import signal_space
+from brainforge.learners.traces import Progress, Traces, Working, excerpt, project
 from brainforge.measures.gram import GramResult
 from brainforge.operator import Operator
 from brainforge.recipe import ArtifactRecipe
-from brainforge.result import Artifacts, Component, EventTrain, Interval
-from brainforge.units import MEG_KINDS
+from brainforge.result import Component, EventTrain
 
-#: below this many components independent component analysis is not trusted
-FEWEST_ICA = 15
-#: samples that each squared component has to rest on
-SAMPLES_PER_SQUARE = 20
-#: principal components searched for heart and eyes where there is no ICA
-N_PRINCIPAL = 30
 #: columns held in memory at most (40 components x 1.25 million x 4 bytes = 200 MB)
 MOST_COLUMNS = 1_250_000
 #: columns that ICA is fitted on at most; more change it less than its sampling error
 MOST_FITTED = 500_000
 #: seconds that scores and spectra rest on at most, evenly spread
 MOST_SCORED_S = 300.0
-#: gradient at which the fit ends
-TOLERANCE = 1e-6
+#: gradient at which the fit ends: far below its sampling error (1e-3 in 1,000,000 samples);
+#: components of Gaussian noise would take hundreds of iterations more and mean nothing
+TOLERANCE, MAX_ITER = 1e-4, 200
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ArtifactModel:
-    """What `learn_artifacts` learned.
-
-    Parameters
-    ----------
-    operator : Operator
-        Takes the artifacts out of the field-corrected signal, over the names of the operator
-        that was given; identity on channels that took no part.
-    components : tuple of Component
-        All that were fitted, the strongest fields first.
-    ecg, eog : EventTrain
-        Events found, without averages (see `locked_reduction`).
-    method : str
-        "ica", "ssp" or "none".
-    channel_names : tuple of str
-        Channels of the topographies.
-    freqs : float64 array, axes (frequency,)
-        Of the components' spectra, Hz.
-    excerpt_sfreq : float
-        Rate of the components' excerpts, Hz.
-    variance_removed : float
-        Share of the signal's variance (kinds scaled alike) that the operator takes out, 0..1.
-    text : str
-        Sentences for the report.
-    """
-
-    operator: Operator
-    components: tuple[Component, ...]
-    ecg: EventTrain
-    eog: EventTrain
-    method: str
-    channel_names: tuple[str, ...]
-    freqs: Floats
-    excerpt_sfreq: float
-    variance_removed: float
-    text: str
-
-    @property
-    def n_fitted(self) -> int:
-        """Number of components fitted."""
-        return len(self.components)
-
-    def to_artifacts(
-        self,
-        ecg: EventTrain | None = None,
-        eog: EventTrain | None = None,
-        muscle: tuple[Interval, ...] = (),
-    ) -> Artifacts:
-        """Return the part of a Result; event trains with reductions take the place of ours."""
-        return Artifacts(
-            method=self.method,
-            channel_names=self.channel_names,
-            ecg=ecg or self.ecg,
-            eog=eog or self.eog,
-            components=self.components,
-            freqs=self.freqs,
-            excerpt_sfreq=self.excerpt_sfreq,
-            n_fitted=self.n_fitted,
-            muscle=muscle,
-            text=self.text,
-        )
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is fitted to what."""
-
-    names: tuple[str, ...]
-    field: Floats
-    covariance: Floats
-    n_samples: int
-    white: Whitening
-    method: str
-
-    @property
-    def matrix(self) -> Floats:
-        """From channels to principal components."""
-        return self.white.whitener @ self.field
 
 
 @dataclass(frozen=True)
@@ -151,14 +66,8 @@ class _Separation:
     unmixing: Floats
     topographies: Floats
     note: str = ""
-
-
-def n_components(n_samples: int, rank: int, most: int) -> int:
-    """Return how many components to fit: min(most, rank, sqrt(samples / 20)), rounded.
-
-    7,200 samples (24 s at 300 Hz) give 19.
-    """
-    return max(min(most, rank, round(float(np.sqrt(n_samples / SAMPLES_PER_SQUARE)))), 0)
+    #: what each component is, where that is known from how it was made
+    verdicts: tuple[Verdict, ...] | None = None
 
 
 def learn_artifacts(
@@ -202,29 +111,29 @@ def learn_artifacts(
     """
     threads = (backend or Backend()).threads
     tell = progress or _silent
-    plan = _plan(working, operator, info, params, gram)
+    plan = make_plan(working, operator, info, params.max_components, gram)
     every = max(-(-plan.n_samples // MOST_COLUMNS), 1)
     references = info.names_of("eog", "ecg", bads=False)
-    tell("artifacts: projecting", 0.0)
     with single_threaded_blas():
+        tell("artifacts: projecting", 0.0)
         traces = project(
             working, plan.names, plan.matrix, references=references, every=every,
             n_threads=threads, tell=progress,
         )  # fmt: skip
         tell("artifacts: separating", 0.0)
-        part, sources = _separate(plan, traces, threads)
+        plan = with_method(plan, params, traces.n_columns * every)
+        traces = _centred(traces, len(plan.white.whitener))
+        part = _separate(plan, traces, threads)
+        sources = _sources(part, traces, threads)
         tell("artifacts: finding heart and eyes", 0.0)
         trains = _events(working, plan, part, sources, info, every, threads)
         events = {t.kind: traces.columns(t.samples // info.decim) for t in trains}
-        known: list[Verdict] | None = None
-        if plan.method == "ssp":
-            space = signal_space(traces, plan.white, info.sfreq, events)
-            part = _unit(space.unmixing, space.topographies, traces)
-            known = _known(space)
-            sources = replace(traces, x=apply_matrix(part.unmixing, traces.x, n_threads=threads))
+        if plan.method != "ica":
+            part = _vectors(plan, traces, info, events)
+            sources = _sources(part, traces, threads)
         tell("artifacts: judging components", 0.0)
         components, freqs = _components(
-            plan, part, sources, info, events, known, thresholds or Thresholds(), params
+            plan, part, sources, info, events, thresholds or Thresholds(), params
         )
     return _model(plan, part, operator, info, params, components, freqs, trains)
 
@@ -233,108 +142,47 @@ def _silent(stage: str, share: float) -> None:
     """Tell nobody."""
 
 
-def _plan(
-    working: Working,
-    operator: Operator,
-    info: Info,
-    params: ArtifactRecipe,
-    products: GramResult | None,
-) -> _Plan:
-    inside = set(operator.names)
-    names = tuple(n for n in info.names_of(*MEG_KINDS, bads=False) if n in inside)
-    if not names:
-        raise InputError(where="artifacts", expected="a good MEG channel", got="none")
-    rows = operator.rows(names)
-    left = np.setdiff1d(np.arange(len(operator.names)), rows)
-    if np.any(operator.matrix[np.ix_(rows, left)]):
-        raise InputError(
-            where="artifacts: operator",
-            expected="good channels that depend on good ones only",
-            got="a dependence on a bad one",
-            fix="learn the field correction without the bad channels",
-        )
-    field = operator.matrix[np.ix_(rows, rows)]
-    covariance, n_samples = _covariance(working, names, products)
-    covariance = field @ covariance @ field.T
-    covariance = (covariance + covariance.T) / 2
-    kinds = [info.channel(n).kind for n in names]
-    try:
-        rank = pca_whitening(covariance, kinds=kinds).rank
-        n = n_components(n_samples, rank, params.max_components)
-        method = params.method
-        if method in ("auto", "none"):
-            method = "ica" if n >= FEWEST_ICA else "ssp"
-        if method == "ica" and n < 2:
-            raise InputError(
-                where="artifacts",
-                expected=f"at least {4 * SAMPLES_PER_SQUARE} samples of 2 independent channels",
-                got=f"{n_samples} samples of rank {rank}",
-                fix="use method 'ssp' or a longer recording",
-            )
-        keep = n if method == "ica" else min(N_PRINCIPAL, rank)
-        white = pca_whitening(covariance, keep, kinds=kinds)
-    except KernelInputError as error:
-        raise _input_error(error) from error
-    return _Plan(names, field, covariance, n_samples, white, method)
-
-
-def _input_error(error: KernelInputError) -> InputError:
-    return InputError(
-        where=f"artifacts: {error.where}", expected=error.expected, got=error.got, fix=error.fix
-    )
-
-
-def _covariance(
-    working: Working, names: tuple[str, ...], products: GramResult | None
-) -> tuple[Floats, int]:
-    """Return mean products of the channels and the number of samples behind them."""
-    if products is not None:
-        rows = products.rows(names)
-        total = Gram(
-            products.total.sums[np.ix_(rows, rows)], products.total.counts[np.ix_(rows, rows)]
-        )
-        n_samples = int(total.counts.min())
-    else:
-        order = working.info.rows(names)
-        total = Gram(np.zeros((len(names), len(names))), np.zeros((len(names), len(names))))
-        n_samples = 0
-        for block in working.blocks():
-            good = believed(block, names)
-            data = block.data[order] if good.all() else block.data[order][:, good]
-            total = total.merge(gram(np.ascontiguousarray(data)))
-            n_samples += int(np.count_nonzero(good))
-    if not n_samples:
+def _centred(traces: Traces, n: int) -> Traces:
+    """Return the first ``n`` traces without their means."""
+    if not traces.n_columns:
         raise InputError(
             where="artifacts",
             expected="samples at which all good channels can be believed",
             got="none",
-            fix="mark the channels that are masked throughout as bad",
+            fix="mark the channels that are masked most of the time as bad",
         )
-    return total.mean(), n_samples
-
-
-def _separate(plan: _Plan, traces: Traces, threads: int) -> tuple[_Separation, Traces]:
-    """Return components and their time courses; principal ones where there is no ICA."""
-    x = traces.x
-    if not x.shape[1]:
-        raise InputError(where="artifacts", expected="believed samples", got="none")
+    x = traces.x[:n]
     x -= x.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    if not np.isfinite(x.sum(dtype=np.float64)):
+        raise InputError(
+            where="artifacts", expected="finite numbers", got="NaN or infinity among the samples",
+            fix="mask those samples first",
+        )  # fmt: skip
+    return replace(traces, x=x)
+
+
+def _sources(part: _Separation, traces: Traces, threads: int) -> Traces:
+    return replace(traces, x=apply_matrix(part.unmixing, traces.x, n_threads=threads))
+
+
+def _separate(plan: Plan, traces: Traces, threads: int) -> _Separation:
+    """Return independent components, or the principal ones where there is no ICA."""
+    x, dewhitener = traces.x, plan.white.dewhitener
     if plan.method != "ica":
-        part = _unit(np.eye(len(x)), plan.white.dewhitener, traces)
-    else:
-        step = -(-x.shape[1] // MOST_FITTED)
-        try:
-            fit = picard(
-                x if step == 1 else np.ascontiguousarray(x[:, ::step]),
-                tol=TOLERANCE,
-                n_threads=threads,
-            )
-        except KernelInputError as error:
-            raise _input_error(error) from error
-        part = _unit(fit.matrix, plan.white.dewhitener @ np.linalg.inv(fit.matrix), traces)
-        order = np.argsort(-_strength(part, plan.white), kind="stable")
-        part = _Separation(part.unmixing[order], part.topographies[:, order], _fit_note(fit))
-    return part, replace(traces, x=apply_matrix(part.unmixing, x, n_threads=threads))
+        return _unit(_Separation(np.eye(len(x)), dewhitener), traces)
+    step = -(-x.shape[1] // MOST_FITTED)
+    try:
+        fit = picard(
+            x if step == 1 else np.ascontiguousarray(x[:, ::step]),
+            tol=TOLERANCE,
+            max_iter=MAX_ITER,
+            n_threads=threads,
+        )
+    except KernelInputError as error:
+        raise as_input_error(error) from error
+    part = _unit(_Separation(fit.matrix, dewhitener @ np.linalg.inv(fit.matrix)), traces)
+    order = np.argsort(-_strength(part, plan.white), kind="stable")
+    return _Separation(part.unmixing[order], part.topographies[:, order], _fit_note(fit))
 
 
 def _fit_note(fit: Unmixing) -> str:
@@ -347,20 +195,31 @@ def _strength(part: _Separation, white: Whitening) -> Floats:
     return np.sum((part.topographies / white.scale[:, None]) ** 2, axis=0)
 
 
-def _unit(unmixing: Floats, topographies: Floats, traces: Traces) -> _Separation:
+def _unit(part: _Separation, traces: Traces) -> _Separation:
     """Return components of unit variance with a fixed sign (the strongest channel positive)."""
-    if not len(unmixing):
-        return _Separation(unmixing, topographies)
-    variance = np.einsum("ij,jk,ik->i", unmixing, gram(traces.x).mean(), unmixing)
+    u, fields = part.unmixing, part.topographies
+    if not len(u):
+        return part
+    variance = np.einsum("ij,jk,ik->i", u, gram_of(traces.x).mean(), u)
     size = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
-    strongest = topographies[np.abs(topographies).argmax(axis=0), np.arange(len(size))]
+    strongest = fields[np.abs(fields).argmax(axis=0), np.arange(len(size))]
     size = np.where(strongest < 0, -size, size)
-    return _Separation(unmixing / size[:, None], topographies * size)
+    return replace(part, unmixing=u / size[:, None], topographies=fields * size)
+
+
+def _vectors(
+    plan: Plan, traces: Traces, info: Info, events: dict[str, npt.NDArray[np.int64]]
+) -> _Separation:
+    """Return the signal-space vectors of heart and eyes; none where there are too few channels."""
+    wanted = events if plan.method == "ssp" else {}
+    space = signal_space(traces, plan.white, info.sfreq, wanted)
+    verdicts = tuple(Verdict(k, r) for k, r in zip(space.kinds, space.reasons))
+    return _unit(_Separation(space.unmixing, space.topographies, verdicts=verdicts), traces)
 
 
 def _events(
     working: Working,
-    plan: _Plan,
+    plan: Plan,
     part: _Separation,
     sources: Traces,
     info: Info,
@@ -384,17 +243,12 @@ def _events(
     return heart_train(heart, whole, info), eye_train(eyes, whole, info)
 
 
-def _known(space: SignalSpace) -> list[Verdict]:
-    return [Verdict(kind, reason) for kind, reason in zip(space.kinds, space.reasons)]
-
-
 def _components(
-    plan: _Plan,
+    plan: Plan,
     part: _Separation,
     sources: Traces,
     info: Info,
     events: dict[str, npt.NDArray[np.int64]],
-    known: list[Verdict] | None,
     thresholds: Thresholds,
     params: ArtifactRecipe,
 ) -> tuple[tuple[Component, ...], Floats]:
@@ -408,7 +262,7 @@ def _components(
         spectra,
         fields,
         scores,
-        known or judge(scores, thresholds),
+        list(part.verdicts) if part.verdicts is not None else judge(scores, thresholds),
         excerpts=excerpts(some, info.sfreq, inside["eog"]),
         remove=params.method != "none",
     )
@@ -416,7 +270,7 @@ def _components(
 
 
 def _model(
-    plan: _Plan,
+    plan: Plan,
     part: _Separation,
     operator: Operator,
     info: Info,
@@ -425,63 +279,19 @@ def _model(
     freqs: Floats,
     trains: tuple[EventTrain, EventTrain],
 ) -> ArtifactModel:
-    out = [c.index for c in components if c.removed]
-    taken = part.topographies[:, out] @ part.unmixing[out] @ plan.white.whitener
-    keep = np.eye(len(plan.names)) - taken
-    scaled = plan.covariance / np.outer(plan.white.scale, plan.white.scale)
-    rows = keep / plan.white.scale[:, None]
-    share = float(1 - np.sum((rows @ plan.covariance) * rows) / np.trace(scaled))
-    method = "none" if params.method == "none" else plan.method
-    counts = {k: sum(c.kind == k for c in components if c.removed) for k in KIND_WORDS}
-    text = _text(plan, part, method, len(components), counts, share)
-    removal = Operator(
-        plan.names,
-        keep,
-        f"removed {_listed(counts)} ({method.upper()})" if out else "no component removed",
-        {"method": method, "removed": counts, "variance_removed": share},
-    )
+    taken = removal(plan, part.unmixing, part.topographies, components)
     return ArtifactModel(
-        operator=removal.expand(operator.names),
+        operator=taken.expand(operator.names),
         components=components,
         ecg=trains[0],
         eog=trains[1],
-        method=method,
+        method="none" if params.method == "none" else plan.method,
         channel_names=plan.names,
         freqs=freqs,
         excerpt_sfreq=info.sfreq / excerpt_step(info.sfreq),
-        variance_removed=share,
-        text=text,
+        variance_removed=float(taken.params["variance_removed"]),
+        text=sentences(plan, part.note, len(components), taken),
     )
 
 
-KIND_WORDS = {"ecg": "heart", "eog": "eye", "muscle": "muscle", "line": "mains"}
-
-
-def _listed(counts: dict[str, int]) -> str:
-    some = [f"{n} {KIND_WORDS[k]}" for k, n in counts.items() if n]
-    if not some:
-        return ""
-    listed = " and ".join([", ".join(some[:-1]), some[-1]] if len(some) > 1 else some)
-    return f"{listed} component{'s' if sum(counts.values()) > 1 else ''}"
-
-
-def _text(
-    plan: _Plan, part: _Separation, method: str, n: int, counts: dict[str, int], share: float
-) -> str:
-    channels = f"{len(plan.names)} channels (rank {plan.white.rank}), {plan.n_samples:,} samples"
-    if plan.method == "ica":
-        how = (
-            f"Independent component analysis of {channels}: {n} components holding "
-            f"{plan.white.explained:.0%} of the variance; {part.note}."
-        )
-    else:
-        how = (
-            f"Too few samples for independent component analysis ({channels}): signal-space "
-            f"vectors of the event-locked averages, {n} in all."
-        )
-    if method == "none":
-        return f"{how} Nothing was removed."
-    removed = _listed(counts)
-    if not removed:
-        return f"{how} No artifact component was found."
-    return f"{how} Removed {removed}, {share:.1%} of the signal's variance."
+__all__ = ["ArtifactModel", "learn_artifacts"]
