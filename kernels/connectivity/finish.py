@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity import coh, pli, plv, wpli
-from brainforge.kernels.connectivity.layout import n_pairs, to_square
+from brainforge.kernels.connectivity.layout import to_square
 from brainforge.kernels.connectivity.sums import BinSums, Chunk, PairSums
 from brainforge.kernels.parallel import parallel_map, single_threaded_blas
+
+#: bins finished at a time, so that threads share wide and narrow bands evenly
+_BINS = 8
 
 
 @dataclass(frozen=True)
@@ -67,38 +70,20 @@ def needed_sums(methods: Iterable[str]) -> set[str]:
     return {need for name in methods for need in METHODS[name].needs}
 
 
-def finish_band(
-    sums: PairSums, bins: Sequence[int], methods: Sequence[str], pending: Sequence[Chunk] = ()
+def _total(
+    sums: PairSums, bins: Sequence[int], methods: Sequence[str], pending: Sequence[Chunk]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Return the mean over a band's bins of each measure.
-
-    Parameters
-    ----------
-    sums : PairSums
-    bins : sequence of int
-        Positions of the band's bins within the sums.
-    methods : sequence of str
-    pending : sequence of (chunk, n_epochs)
-        Packed epochs that are not in the sums yet; they are counted, and left as they are.
-
-    Returns
-    -------
-    dict of str to array, axes (channel, channel)
-        float32 (complex64 for cohy), zero diagonal.
-    """
+    """Return the sum over some bins of each measure, axes (pair,)."""
     totals: dict[str, npt.NDArray[Any]] = {}
     for f in bins:
         bin_sums = sums.bin(f, pending)
         for name in methods:
             value = METHODS[name].finish(bin_sums)
-            totals[name] = totals[name] + value if name in totals else value
-    squares = {}
-    for name in methods:
-        packed = totals.get(name, np.zeros(n_pairs(sums.n_channels))) / max(len(bins), 1)
-        square = to_square(packed, sums.n_channels, METHODS[name].symmetry)
-        kind = np.complex64 if np.iscomplexobj(square) else np.float32
-        squares[name] = square.astype(kind)
-    return squares
+            if name in totals:
+                totals[name] += value
+            else:
+                totals[name] = np.array(value)
+    return totals
 
 
 def finish_bands(
@@ -108,10 +93,37 @@ def finish_bands(
     pending: Sequence[Chunk] = (),
     n_threads: int = 1,
 ) -> dict[str, dict[str, npt.NDArray[Any]]]:
-    """Return `finish_band` of every band, as ``values[method][band]``."""
+    """Return the mean over each band's bins of each measure.
+
+    Parameters
+    ----------
+    sums : PairSums
+    bands : dict of str to int array
+        Positions of the band's bins within the sums, at least one.
+    methods : sequence of str
+    pending : sequence of (chunk, n_epochs)
+        Packed epochs that are not in the sums yet; they are counted, and left as they are.
+    n_threads : int
+
+    Returns
+    -------
+    dict of str to dict of str to array
+        ``values[method][band]``, axes (channel, channel), float32 (complex64 for cohy), zero
+        diagonal.
+    """
+    work = [
+        (band, [int(f) for f in bins[at : at + _BINS]])
+        for band, bins in bands.items()
+        for at in range(0, len(bins), _BINS)
+    ]
     with single_threaded_blas():
-        done = parallel_map(
-            lambda name: finish_band(sums, list(bands[name]), methods, pending), bands, n_threads
-        )
-    by_band = dict(zip(bands, done))
-    return {name: {band: by_band[band][name] for band in bands} for name in methods}
+        done = parallel_map(lambda w: _total(sums, w[1], methods, pending), work, n_threads)
+    values: dict[str, dict[str, npt.NDArray[Any]]] = {name: {} for name in methods}
+    for name in methods:
+        for band, bins in bands.items():
+            parts = [totals[name] for (of, _), totals in zip(work, done) if of == band]
+            mean = np.sum(parts, axis=0) / len(bins)
+            square = to_square(mean, sums.n_channels, METHODS[name].symmetry)
+            kind = np.complex64 if np.iscomplexobj(square) else np.float32
+            values[name][band] = square.astype(kind)
+    return values
