@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
+from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.learners.artifacts import ArtifactModel, learn_artifacts
 from brainforge.learners.bad_channels import find_bad_channels
@@ -46,6 +48,27 @@ class Learned:
         return learn_repair(self.info, bad)
 
 
+def mark_bads(info: Info, bads: tuple[BadChannel, ...]) -> Info:
+    """Return ``info`` with the bad channels marked.
+
+    Raises
+    ------
+    InputError
+        No MEG channel is left.
+    """
+    info = info.with_bads({*info.bads, *(b.name for b in bads)})
+    if not info.names_of(*MEG_KINDS, bads=False):
+        reasons = Counter(b.reason for b in bads if b.name in info.names_of(*MEG_KINDS))
+        told = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in reasons.items())
+        raise InputError(
+            where="recording",
+            expected="at least one good MEG channel",
+            got=f"none: {told}",
+            fix="check the sensors and their calibration",
+        )
+    return info
+
+
 def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
     """Learn everything that pass 2 needs, in the order in which one rests on the other."""
     recipe, backend = first.recipe, first.backend
@@ -55,7 +78,7 @@ def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
         bads: tuple[BadChannel, ...] = ()
         if recipe.quality.find_bads:
             bads = find_bad_channels(info, first.raw_quality.result(), gram)
-        info = info.with_bads({*info.bads, *(b.name for b in bads)})
+        info = mark_bads(info, bads)
         names = info.names_of(*MEG_KINDS)
         f = recipe.field_correction
         bad_meg = tuple(n for n in info.bads if n in names)

@@ -16,7 +16,7 @@ from brainforge.block import Block, Mask, RawBlock
 from brainforge.findings import quality as quality_finding
 from brainforge.info import Channel, Info
 from brainforge.kernels.sinusoids import remove_lines
-from brainforge.learners.bad_channels import find_bad_channels
+from brainforge.learners.bad_channels import BadChannelParams, find_bad_channels
 from brainforge.learners.field import learn_field_correction
 from brainforge.learners.repair import learn_repair
 from brainforge.measures.gram import GramMeasure
@@ -35,12 +35,16 @@ from brainforge.pipeline.assemble import (
 from brainforge.pipeline.cleaning import Cleaner
 from brainforge.pipeline.clock import Clock
 from brainforge.pipeline.first_pass import Seen, raw_spectrum
+from brainforge.pipeline.learning import mark_bads
 from brainforge.pipeline.summaries import line_level_db
 from brainforge.provenance import provenance
 from brainforge.recipe import Recipe
 from brainforge.regrid import Regrid
 from brainforge.result import BadChannel, Result, Spectra, Traces
 from brainforge.units import MEG_KINDS, to_si, to_working
+
+#: a few unfiltered seconds are too little to judge a channel by its distance from the others
+SHORT_BADS = BadChannelParams(lof=np.inf, correlation=0.0)
 
 
 def short_result(
@@ -70,7 +74,7 @@ def short_result(
             cleaned.append(without)
         work = blocks[0].info
         bads, field, repair = _operators(recipe, work, cleaned, judge, backend)
-        work = work.with_bads({*work.bads, *(b.name for b in bads)})
+        work = mark_bads(work, bads)
         fused = repair.expand(work.names) @ field.expand(work.names)
         identity = Operator.identity(work.names)
         cleaner = Cleaner(work, fused, lambda masked: learn_repair(work, (*work.bads, *masked)))
@@ -170,8 +174,8 @@ def _operators(
         gram = GramMeasure(info, backend)
         for block in blocks:
             gram.update(block)
-        bads = find_bad_channels(info, judge.result(), gram.result())
-    info = info.with_bads({*info.bads, *(b.name for b in bads)})
+        bads = find_bad_channels(info, judge.result(), gram.result(), SHORT_BADS)
+    info = mark_bads(info, bads)
     f = recipe.field_correction
     field = learn_field_correction(info, info.bads, method=f.method, order=f.order)
     repair = Operator.identity(info.names)
