@@ -162,7 +162,7 @@ def head_map(info: Info, names: Sequence[str], kind: str, *, bads: bool = False)
     """Return the flat map of the named channels of one kind; None below eight known places."""
     sites = sites_of(info, names, kind, bads=bads)
     positions = device_to_head(info, sites.positions)
-    known: npt.NDArray[np.bool_] = np.isfinite(positions).all(axis=1)
+    known = np.asarray(np.isfinite(positions).all(axis=1), dtype=np.bool_)
     if known.sum() < _MIN_SITES:
         return None
     kept = Sites(

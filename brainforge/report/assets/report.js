@@ -110,7 +110,9 @@
     // an empty overlay needs no place in the legend
     for (const trace of data) if (trace.y && trace.y.length === 0) trace.showlegend = false;
     div.dataset.drawn = "true";
-    return Plotly.react(div, data, { ...layout, height: div.clientHeight }, config);
+    const size = { height: div.clientHeight };
+    return Plotly.react(div, data, { ...layout, ...size }, config)
+      .then(() => (div.dataset.done = "true"));
   }
 
   const drawn = () => plots.filter((div) => div.dataset.drawn);

@@ -16,23 +16,31 @@ from brainforge.units import working_unit
 
 def build(result: Result, pool: ArrayPool) -> Section:
     """Build the section of spectra."""
-    spectra, info = result.spectra, result.info
+    spectra = result.spectra
     lead = "Amplitude density of the signal as recorded and after cleaning, good channels only."
     if not len(spectra.freqs) or not spectra.channel_names:
         return Section("spectra", "Spectra", lead, absent="No spectrum was computed.")
-    parts = []
+    parts: list[Part] = []
     for kind in ("mag", "grad", "eeg"):
-        names = [
-            n
-            for n in spectra.channel_names
-            if n in info.names and info.channel(n).kind == kind and not info.channel(n).bad
-        ]
+        names = _usable(result, kind)
         if names:
             parts.append(_kind(result, pool, kind, names))
     fit = next((f for f in result.findings if f.name == "alpha_peak"), None)
     if fit is not None and "log_power" in fit.details:
         parts.append(Part("Rhythms over the 1/f background", charts=(_fit(fit.details, result),)))
-    return Section("spectra", "Spectra", lead, tuple(parts))
+    absent = "No good channel holds a spectrum." * (not parts)
+    return Section("spectra", "Spectra", lead, tuple(parts), absent)
+
+
+def _usable(result: Result, kind: str) -> list[str]:
+    """Return the good channels of a kind with a known spectrum before and after."""
+    spectra, info = result.spectra, result.info
+    known = np.isfinite(np.hstack([spectra.before, spectra.after])).any(axis=1)
+    return [
+        n
+        for n, k in zip(spectra.channel_names, list(known))
+        if k and n in info.names and info.channel(n).kind == kind and not info.channel(n).bad
+    ]
 
 
 def _kind(result: Result, pool: ArrayPool, kind: str, names: list[str]) -> Part:
