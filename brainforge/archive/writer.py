@@ -91,7 +91,7 @@ class ArchiveWriter:
         self._level, self._closed = level, False
         self._segments: list[Segment] = []
         self._gaps: list[Gap] = []
-        self._masks: list[Mask] = []
+        self._masks: dict[Mask, None] = {}  # in the order given, each once
         self._events: list[Event] = []
         self._annotations: list[Annotation] = []
         self._at = start
@@ -154,7 +154,7 @@ class ArchiveWriter:
         self._check(block)
         if block.start > self._at:
             self.gap(self._at, block.start, "not received")
-        self._masks.extend(m for m in block.masks if m not in self._masks[-64:])
+        self._masks.update(dict.fromkeys(block.masks))
         data = block.data
         if block.info.names != self.info.names:
             data = data[block.info.rows(self.info.names)]
@@ -222,7 +222,7 @@ class ArchiveWriter:
         """Add events, annotations and masks, in absolute source samples."""
         self._events.extend(events)
         self._annotations.extend(annotations)
-        self._masks.extend(m for m in masks if m not in self._masks)
+        self._masks.update(dict.fromkeys(masks))
 
     def close(self) -> None:
         """Write what is left, then the metadata, and publish the archive under its name."""

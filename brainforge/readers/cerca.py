@@ -8,6 +8,7 @@ that the session file lists, in volts. 2.7 V are 1 nT at a gain of 1.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,8 @@ TRIGGER_VOLTS = 1.0
 #: FIFF coil type of the QuSpin zero-field magnetometers in these helmets
 QUSPIN_ZFOPM_MAG2 = 8002
 MAX_TEXT = 1 << 20
+#: seconds between two blocks that are still one recording
+LONGEST_GAP = 86400.0
 
 
 def _error(path: Path, expected: str, got: str, fix: str = "") -> ReadError:
@@ -64,15 +67,16 @@ def _times(path: Path, n_rows: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     with path.open("rb") as file:
         while at < size:
             file.seek(at)
-            dims = np.frombuffer(file.read(8), dtype=">i4")
-            if dims.size != 2 or dims[0] != n_rows or dims[1] <= 0:
-                got = f"{dims.tolist()} at byte {at}"
+            head = file.read(8)
+            dims = struct.unpack(">ii", head) if len(head) == 8 else (0, 0)
+            if dims[0] != n_rows or dims[1] <= 0:
+                got = f"a block of {dims[0]} x {dims[1]} at byte {at}"
                 raise _error(path, f"blocks of {n_rows} rows, as the session says", got)
-            stop = at + 8 + int(dims[0]) * int(dims[1]) * 8
+            stop = at + 8 + dims[0] * dims[1] * 8
             if stop > size:
                 got = f"the end of the file at byte {size} inside the block at byte {at}"
                 raise _error(path, "whole blocks", got, "copy it again from where it was recorded")
-            yield at + 8, np.frombuffer(file.read(int(dims[1]) * 8), dtype=">f8")
+            yield at + 8, np.frombuffer(file.read(dims[1] * 8), dtype=">f8")
             at = stop
 
 
@@ -92,6 +96,9 @@ def _scan(path: Path, n_rows: int) -> tuple[list[Block], list[Gap], float]:
     at, origin = 0, float(found[0][1][0])
     for offset, times in found:
         expected = round((float(times[0]) - origin) * sfreq)
+        if abs(expected - at) > LONGEST_GAP * sfreq:
+            got = f"a step from sample {at} to {expected} at byte {offset}"
+            raise _error(path, "blocks in the order they were recorded", got)
         if expected > at + 1:  # the clock of the computer jitters by less than a sample
             gaps.append(Gap(at, expected, "jump of the time stamps"))
             at = expected

@@ -31,7 +31,8 @@ def check_units(recording: Recording, where: str) -> None:
     if not len(good):
         return
     cal = np.array([info.channels[r].cal for r in rows])[np.isfinite(counts).all(axis=1)]
-    spread = good.std(axis=1) * np.abs(cal)
+    with np.errstate(over="ignore"):  # a damaged value may be too large to be squared
+        spread = good.std(axis=1) * np.abs(cal)
     spread = spread[spread > 0]
     if not len(spread):
         return
