@@ -121,33 +121,21 @@ def _envelope_sums(rows: Any, out: Any) -> None:
                 at = i * n - i * (i + 1) // 2 - i - 1
                 if j > i:
                     row = out[at + j]
-                    row[0] += c0
-                    row[1] += o0
-                    row[2] += p0
-                    row[3] += h0
-                    row[4] += q0
+                    for s, value in enumerate((c0, o0, p0, h0, q0)):
+                        row[s] += value
                 if j1 > j:
                     row = out[at + j1]
-                    row[0] += c1
-                    row[1] += o1
-                    row[2] += p1
-                    row[3] += h1
-                    row[4] += q1
+                    for s, value in enumerate((c1, o1, p1, h1, q1)):
+                        row[s] += value
                 at = i1 * n - i1 * (i1 + 1) // 2 - i1 - 1
                 if i1 > i and j > i1:
                     row = out[at + j]
-                    row[0] += c2
-                    row[1] += o2
-                    row[2] += p2
-                    row[3] += h2
-                    row[4] += q2
+                    for s, value in enumerate((c2, o2, p2, h2, q2)):
+                        row[s] += value
                 if i1 > i and j1 > j and j1 > i1:
                     row = out[at + j1]
-                    row[0] += c3
-                    row[1] += o3
-                    row[2] += p3
-                    row[3] += h3
-                    row[4] += q3
+                    for s, value in enumerate((c3, o3, p3, h3, q3)):
+                        row[s] += value
 
 
 @lazy_jit(["void(float64[:, ::1], float64[:, ::1], int64, boolean, float64[::1])"], fastmath=False)

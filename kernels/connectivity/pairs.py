@@ -71,23 +71,15 @@ def lag_sums(spectra: Any, n_epochs: Any, out: Any) -> None:
                 # pair (i, j) sits at row start of i plus j; i1, j1 repeat i, j at an odd end
                 o = i * n - i * (i + 1) // 2 - i - 1
                 if j > i:
-                    out[0, o + j] += s0
-                    out[1, o + j] += two * m0 - s0
-                    out[2, o + j] += p0
-                    out[3, o + j] += q0
+                    for row, value in enumerate((s0, two * m0 - s0, p0, q0)):
+                        out[row, o + j] += value
                 if j1 > j:
-                    out[0, o + j1] += s1
-                    out[1, o + j1] += two * m1 - s1
-                    out[2, o + j1] += p1
-                    out[3, o + j1] += q1
+                    for row, value in enumerate((s1, two * m1 - s1, p1, q1)):
+                        out[row, o + j1] += value
                 o = i1 * n - i1 * (i1 + 1) // 2 - i1 - 1
                 if i1 > i and j > i1:
-                    out[0, o + j] += s2
-                    out[1, o + j] += two * m2 - s2
-                    out[2, o + j] += p2
-                    out[3, o + j] += q2
+                    for row, value in enumerate((s2, two * m2 - s2, p2, q2)):
+                        out[row, o + j] += value
                 if i1 > i and j1 > j and j1 > i1:
-                    out[0, o + j1] += s3
-                    out[1, o + j1] += two * m3 - s3
-                    out[2, o + j1] += p3
-                    out[3, o + j1] += q3
+                    for row, value in enumerate((s3, two * m3 - s3, p3, q3)):
+                        out[row, o + j1] += value
