@@ -76,7 +76,7 @@ class BadChannelParams:
     drift_p: float = 1e-6
     drift_unexplained: float = 0.3
     correlation: float = 0.15
-    lof: float = 2.5
+    lof: float = 4.0
     min_channels: int = 8
 
 
@@ -205,8 +205,8 @@ def _noisy(g: _Group) -> list[BadChannel]:
     noise = np.sqrt(np.diagonal(g.covariance) * unexplained)
     out: dict[int, BadChannel] = {}
     for what, values in (
-        ("noise that no other channel predicts", noise),
-        ("noise between neighbouring raw samples", g.differences),
+        ("what the other channels do not predict of it", noise),
+        ("the difference between its neighbouring raw samples", g.differences),
     ):
         middle = float(np.median(values))
         if middle <= 0:
@@ -215,7 +215,7 @@ def _noisy(g: _Group) -> list[BadChannel]:
         limit = g.params.noise_ratio * middle
         for i in np.flatnonzero((values >= limit) & (z >= g.params.noise_z)):
             text = (
-                f"its {what} is {values[i]:.3g} {g.unit} RMS, {values[i] / middle:.1f} times the "
+                f"{what} is {values[i]:.3g} {g.unit} RMS, {values[i] / middle:.1f} times the "
                 f"median of {g.all}"
             )
             out.setdefault(int(i), _bad(g.names[i], "noisy", text, values[i], limit, g.unit))
