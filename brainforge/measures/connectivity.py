@@ -166,7 +166,8 @@ class ConnectivityMeasure:
 def combined(first: Connectivity, *others: Connectivity) -> Connectivity:
     """Return one Connectivity with the measures of several over the same channels and bands.
 
-    ``n_epochs`` is that of ``first``; each measure's text says what it rests on.
+    ``n_epochs`` holds the counts of ``first`` by band, and those of the measures of the others
+    as ``"MEASURE_BAND"``.
 
     Raises
     ------
@@ -182,5 +183,9 @@ def combined(first: Connectivity, *others: Connectivity) -> Connectivity:
             first,
             values={**first.values, **other.values},
             methods={**first.methods, **other.methods},
+            n_epochs={
+                **first.n_epochs,
+                **{f"{m}_{b}": n for m in other.values for b, n in other.n_epochs.items()},
+            },
         )
     return first

@@ -95,6 +95,8 @@ class GramMeasure:
 
     def update(self, block: Block) -> None:
         """Take one block of the grid."""
+        if not block.data.shape[1]:
+            return
         if block.start in self._chunks:
             raise _twice(block.start)
         data = block.data[self._rows]

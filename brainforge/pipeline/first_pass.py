@@ -69,7 +69,7 @@ class FirstPass:
     def __init__(
         self, recipe: Recipe, info: Info, backend: Backend, folder: str | None = None
     ) -> None:
-        self.recipe, self.backend, self._folder = recipe, backend, folder
+        self.recipe, self.backend, self.folder = recipe, backend, folder
         self.info = info
         self.decim = decimation(info.sfreq, recipe.filter.working_rate_min)
         self.raw_quality = RawQualityMeasure(info, backend)
@@ -97,14 +97,16 @@ class FirstPass:
     def line_db(self, names: tuple[str, ...]) -> Floats:
         """Return the mains level of the raw signal over its neighbours in dB, (channel,)."""
         level = line_level_db(self._raw.freqs, self._raw.psd, self.info.line_freq)
-        return level[[self._raw.names.index(n) for n in names]]
+        rows = [self._raw.names.index(n) for n in names]
+        return np.asarray(level[rows], dtype=np.float64)
 
     def peak_to_peak(self, names: tuple[str, ...]) -> Floats:
         """Return the range of the raw signal in working units, (channel,)."""
         raw = self.raw_quality.result()
         rows = [raw.names.index(n) for n in names]
         spread = (raw.statistics.highest - raw.statistics.lowest)[rows]
-        return spread * np.array([abs(self.info.channel(n).working_cal) for n in names])
+        cal = np.array([abs(self.info.channel(n).working_cal) for n in names], dtype=np.float64)
+        return np.asarray(spread * cal, dtype=np.float64)
 
     def describe(self) -> str:
         """Return what was done to the signal, as a sentence."""
@@ -127,7 +129,7 @@ class FirstPass:
         line = self.info.line_freq if f.notch else None
         self.stage = FusedFir(f.l_freq, f.h_freq, line, decim=self.decim)
         self._fir = self.stage.bind(self.info, self.backend)
-        self.working = WorkingCopy(self._fir.info, self._folder)
+        self.working = WorkingCopy(self._fir.info, self.folder)
         self.gram = GramMeasure(self._fir.info, self.backend)
         meg = self._fir.info.pick(self._fir.info.names_of(*MEG_KINDS))
         self._meg_rows = self._fir.info.rows(meg.names)

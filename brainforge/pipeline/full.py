@@ -32,8 +32,9 @@ def full_result(
     first: FirstPass, seen: Seen, account: Account, clock: Clock, progress: Progress
 ) -> Result:
     """Learn the operators, run pass 2 and gather the Result."""
-    recipe, backend, working = first.recipe, first.backend, first.working
+    recipe, backend = first.recipe, first.backend
     learned = learn(first, clock, progress)
+    working = first.working
     threads = backend.threads
     after = Cleaner(learned.info, learned.fused, learned.repair, threads)
     before = Cleaner(learned.info, learned.before, learned.repair, threads)

@@ -14,6 +14,7 @@ from brainforge.learners.repair import learn_repair
 from brainforge.operator import Operator
 from brainforge.pipeline.clock import Clock, Progress
 from brainforge.pipeline.first_pass import FirstPass
+from brainforge.pipeline.references import without_references
 from brainforge.result import BadChannel
 from brainforge.units import MEG_KINDS
 
@@ -73,12 +74,17 @@ def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
     """Learn everything that pass 2 needs, in the order in which one rests on the other."""
     recipe, backend = first.recipe, first.backend
     info = first.working.info
-    gram = first.gram.result()
     with clock("preprocess_s"):
+        gram = first.gram.result()
         bads: tuple[BadChannel, ...] = ()
         if recipe.quality.find_bads:
             bads = find_bad_channels(info, first.raw_quality.result(), gram)
         info = mark_bads(info, bads)
+        regressed = ""
+        if recipe.field_correction.references:
+            first.working, gram, regressed = without_references(
+                first.working, gram, info, backend, first.folder
+            )
         names = info.names_of(*MEG_KINDS)
         f = recipe.field_correction
         bad_meg = tuple(n for n in info.bads if n in names)
@@ -98,5 +104,5 @@ def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
         )
     before = repair.expand(names) @ field.expand(names)
     fused = repair.expand(names) @ model.operator.expand(names) @ field.expand(names)
-    steps = tuple(d for d in (field.description, model.text, repair.description) if d)
+    steps = tuple(d for d in (regressed, field.description, model.text, repair.description) if d)
     return Learned(info, bads, before, fused, model, steps)

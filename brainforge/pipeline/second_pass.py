@@ -8,7 +8,7 @@ from brainforge.backend import Backend
 from brainforge.info import Info
 from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.measures.aec import AecMeasure
-from brainforge.measures.connectivity import ConnectivityMeasure
+from brainforge.measures.connectivity import ConnectivityMeasure, combined
 from brainforge.measures.psd import WelchMeasure
 from brainforge.pipeline.cleaning import Cleaner
 from brainforge.pipeline.clock import Clock, Progress
@@ -53,7 +53,7 @@ def second_pass(
             progress("measuring connectivity" if pairs else "measuring spectra",
                      (i + 1) / working.n_blocks)  # fmt: skip
         with clock("connectivity_s"):
-            connectivity = _joined([m.result() for m in pairs])
+            connectivity = combined(*(m.result() for m in pairs)) if pairs else None
     return Measured(psd, connectivity)
 
 
@@ -78,17 +78,3 @@ def _pair_measures(
             AecMeasure(info, backend, bands=bands, picks=good, epoch_duration=c.aec_epoch_s)
         )
     return measures
-
-
-def _joined(parts: list[Connectivity]) -> Connectivity | None:
-    """Join the results of several measures over the same channels and bands."""
-    if not parts:
-        return None
-    first = parts[0]
-    values = {m: v for part in parts for m, v in part.values.items()}
-    methods = {m: t for part in parts for m, t in part.methods.items()}
-    n_epochs = dict(first.n_epochs)
-    for part in parts[1:]:
-        for measure in part.values:
-            n_epochs |= {f"{measure}_{band}": n for band, n in part.n_epochs.items()}
-    return Connectivity(first.channel_names, first.bands, n_epochs, values, methods)
