@@ -2,9 +2,9 @@
 
 Heart: phase statistics and the share of power locked to the beats. Eye: correlation with the
 EOG channels, or the share of power locked to the blinks together with a frontal topography.
-Muscle: a spectrum that does not fall between 7 Hz and its upper end (Dharmaprani et al. 2016,
-EMBC) on few sensors. Mains: power at the mains frequency and its harmonics over the
-neighbouring frequencies.
+Muscle: a spectrum that hardly falls between 7 Hz and its upper end (Dharmaprani et al. 2016,
+EMBC) on few sensors, though not on one alone. Mains: power at the mains frequency and its
+harmonics over the neighbouring frequencies.
 """
 
 from __future__ import annotations
@@ -226,8 +226,9 @@ class Thresholds:
         Least correlation with an EOG channel.
     eog_locked, eog_frontal : float
         Least share of power locked to the blinks and least frontal share; both are needed.
-    muscle_slope, muscle_spread : float
-        Least spectral exponent and largest spread over the channels; both are needed.
+    muscle_slope, muscle_spread, muscle_channels : float
+        Least spectral exponent, largest spread over the channels, and least number of channels
+        spread over (fewer are a sensor's own noise); all are needed.
     line_db, line_share : float
         Least height of the mains over its neighbours and least share of the power; both are
         needed: a peak alone may stand on a component that is mostly brain.
@@ -239,8 +240,9 @@ class Thresholds:
     eog_correlation: float = 0.5
     eog_locked: float = 0.5
     eog_frontal: float = 0.4
-    muscle_slope: float = 0.2
-    muscle_spread: float = 0.25
+    muscle_slope: float = -0.5
+    muscle_spread: float = 0.15
+    muscle_channels: float = 3.0
     line_db: float = 15.0
     line_share: float = 0.2
 
@@ -252,7 +254,8 @@ def verdict(scores: dict[str, float], thresholds: Thresholds) -> Verdict:
     ----------
     scores : dict
         Any of ecg_locked, ecg_phase, ecg_log10_p, eog_correlation, eog_locked, eog_frontal,
-        muscle_slope, muscle_spread, line_db, line_share; a missing or NaN score decides nothing.
+        muscle_slope, muscle_spread, muscle_channels, line_db, line_share; a missing or NaN
+        score decides nothing.
     thresholds : Thresholds
     """
     t = thresholds
@@ -272,7 +275,8 @@ def verdict(scores: dict[str, float], thresholds: Thresholds) -> Verdict:
         return Verdict("eog", _blink_text(scores, t))
     if reaches("line_db", t.line_db) and reaches("line_share", t.line_share):
         return Verdict("line", _line_text(scores, t))
-    if reaches("muscle_slope", t.muscle_slope) and within("muscle_spread", t.muscle_spread):
+    rises = reaches("muscle_slope", t.muscle_slope) and within("muscle_spread", t.muscle_spread)
+    if rises and reaches("muscle_channels", t.muscle_channels):
         return Verdict("muscle", _muscle_text(scores, t))
     return Verdict("other", _nothing(scores, t))
 
@@ -309,7 +313,7 @@ def _line_text(s: dict[str, float], t: Thresholds) -> str:
 
 def _muscle_text(s: dict[str, float], t: Thresholds) -> str:
     return (
-        f"Looks like muscle: its spectrum rises with exponent {s['muscle_slope']:.2f} above 7 Hz "
+        f"Looks like muscle: above 7 Hz its spectrum goes with exponent {s['muscle_slope']:.2f} "
         f"(threshold {t.muscle_slope:g}) and its field lies on {s['muscle_spread']:.0%} of the "
         f"sensors (threshold {t.muscle_spread:.0%})."
     )

@@ -85,7 +85,7 @@ class Moments:
     psi_y : array, axes (source i, source j)
         Mean of tanh(y_i) y_j.
     dpsi_y2 : array, axes (source i, source j)
-        Mean of (1 - tanh(y_i)^2) y_j^2.
+        Mean of (1 - tanh(y_i)^2) y_j^2; zeros where it was not asked for.
     """
 
     loglik: Floats
@@ -103,10 +103,13 @@ class MomentPass:
         Rows contiguous. Not copied.
     n_threads : int
         Threads over pieces; the numbers do not depend on it.
+    curvature : bool
+        Whether ``dpsi_y2`` is wanted; Picard-O does without it and saves a product.
     """
 
-    def __init__(self, x: Array32, n_threads: int = 1) -> None:
-        self._x, self._n_threads, self._scratch = x, n_threads, local()
+    def __init__(self, x: Array32, n_threads: int = 1, *, curvature: bool = True) -> None:
+        self._x, self._n_threads, self._curvature = x, n_threads, curvature
+        self._scratch = local()
 
     def __call__(self, w: Floats) -> Moments:
         """Return the moments of ``w @ x``; ``w`` is rounded to float32."""
@@ -127,7 +130,8 @@ class MomentPass:
             np.matmul(w, x, out=y)
             score_tile(y, psi, dpsi, square, loglik, dsum)
             psi_y += psi @ y.T
-            dpsi_y2 += dpsi @ square.T
+            if self._curvature:
+                dpsi_y2 += dpsi @ square.T
         return loglik, dsum, psi_y, dpsi_y2
 
     def _tiles(self, n: int, length: int) -> list[Array32]:

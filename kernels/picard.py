@@ -25,8 +25,9 @@ from brainforge.kernels.parallel import single_threaded_blas
 
 #: rounding of one source's mean log-likelihood
 LOSS_ROUNDING = 1e-7
-#: gradient at which the fit on a subsample ends: below its own sampling error
-COARSE_TOL = 1e-3
+#: share of the gradient's sampling error, one over the root of the number of samples, at which
+#: the fit on a subsample ends
+COARSE_SHARE = 0.1
 LINE_TRIES = 12
 
 Floats = npt.NDArray[np.float64]
@@ -83,7 +84,8 @@ def picard(
     w_init : float64 array, axes (source, component) | None
         Where to start; the identity where None, so the result is deterministic.
     ortho : bool
-        Keep the sources exactly uncorrelated (Picard-O); ``w_init`` must be orthogonal then.
+        Keep the sources' covariance as it is at the start (Picard-O): ``w_init`` has to make
+        them uncorrelated and of unit variance. Components of noise then cost fewer iterations.
     extended : bool
         Let each source be super- or sub-Gaussian; otherwise all are super-Gaussian.
     tol : float
@@ -119,8 +121,9 @@ def picard(
     n_coarse = 0
     with single_threaded_blas():
         if step >= 2:
-            first = _Problem(np.ascontiguousarray(x[:, ::step]), options, n_threads)
-            done = _minimise(first, start, max(tol, COARSE_TOL), max_iter)
+            part = np.ascontiguousarray(x[:, ::step])
+            rough = COARSE_SHARE / float(np.sqrt(part.shape[1]))
+            done = _minimise(_Problem(part, options, n_threads), start, max(tol, rough), max_iter)
             start, n_coarse = done.point.w, done.n_iter
         done = _minimise(_Problem(x, options, n_threads), start, tol, max_iter)
     point = done.point
@@ -180,7 +183,7 @@ class _Problem:
 
     def __init__(self, x: Array32, options: _Options, n_threads: int) -> None:
         self.options, self.n = options, len(x)
-        self._moments = MomentPass(x, n_threads)
+        self._moments = MomentPass(x, n_threads, curvature=not options.ortho)
         self._covariance = _covariance(x)
 
     def point(self, w: Floats, signs: Floats | None = None) -> _Point:

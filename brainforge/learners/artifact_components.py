@@ -73,6 +73,7 @@ def component_scores(
     columns: dict[str, Floats] = {
         "muscle_slope": classify.spectral_slope(*spectra, high=high, line_freq=info.line_freq),
         "muscle_spread": classify.focality(fields.scaled),
+        "muscle_channels": classify.focality(fields.scaled) * len(fields.scaled),
         "eog_frontal": classify.frontal_share(fields.scaled, fields.positions),
     }
     if info.line_freq:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.info import Info
+from brainforge.kernels.band_limit import band_limit
 from brainforge.kernels.blink import find_blinks
 from brainforge.kernels.classify import frontal_share
 from brainforge.kernels.event_locked import locked_share
-from brainforge.kernels.heartbeat import find_heartbeats
+from brainforge.kernels.heartbeat import QRS_BAND, find_heartbeats
 from brainforge.learners.traces import Array32, Index, Traces
 from brainforge.result import EventTrain
 
@@ -25,6 +26,8 @@ BLINK_LAGS, BLINK_BAND = (-0.25, 0.35), (0.0, 10.0)
 MIN_CONTRAST, MIN_CONTRAST_UNPLACED, MIN_FRONTAL, MIN_LOCKED = 6.0, 10.0, 0.4, 0.5
 #: components with most contrast that are looked at closely
 N_CANDIDATES = 5
+#: components most peaked in the QRS band that are searched for a heart
+N_SPIKY = 8
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def heart_source(traces: Traces, info: Info, what: str) -> EventSource | None:
     what : str
         What the rows are, e.g. "independent component".
     """
-    for candidates in (_channels(traces, info, "ecg"), _rows(traces, what)):
+    for candidates in (_channels(traces, info, "ecg"), _spiky_rows(traces, info, what)):
         best, most = None, 0.0
         for source in candidates:
             trace, runs = source.trace(traces)
@@ -155,6 +158,17 @@ def head_positions(info: Info, names: tuple[str, ...]) -> Floats:
 def _channels(traces: Traces, info: Info, kind: str) -> list[EventSource]:
     known = set(info.names_of(kind))
     return [EventSource(n, channel=n) for n in traces.references if n in known]
+
+
+def _spiky_rows(traces: Traces, info: Info, what: str) -> list[EventSource]:
+    """Return the rows that are most peaked in the QRS band: what beats is among them."""
+    y = band_limit(traces.x, info.sfreq, *QRS_BAND, runs=traces.runs)
+    square = np.square(y, out=y)
+    mean = square.mean(axis=1, dtype=np.float64)
+    fourth = np.einsum("ij,ij->i", square, square) / max(square.shape[1], 1)
+    kurtosis = np.divide(fourth, mean**2, out=np.zeros(len(y)), where=mean > 0)
+    rows = _rows(traces, what)
+    return [rows[i] for i in np.argsort(-kurtosis, kind="stable")[:N_SPIKY]]
 
 
 def _rows(traces: Traces, what: str) -> list[EventSource]:

@@ -52,9 +52,9 @@ MOST_COLUMNS = 1_250_000
 MOST_FITTED = 500_000
 #: seconds that scores and spectra rest on at most, evenly spread
 MOST_SCORED_S = 300.0
-#: gradient at which the fit ends: far below its sampling error (1e-3 in 1,000,000 samples);
-#: components of Gaussian noise would take hundreds of iterations more and mean nothing
-TOLERANCE, MAX_ITER = 1e-4, 200
+#: the fit ends at this share of the gradient's sampling error, one over the root of the number
+#: of samples: components of Gaussian noise would take many iterations more and mean nothing
+GRADIENT_SHARE, MAX_ITER = 0.1, 200
 
 Floats = npt.NDArray[np.float64]
 
@@ -171,13 +171,14 @@ def _separate(plan: Plan, traces: Traces, threads: int) -> _Separation:
     if plan.method != "ica":
         return _unit(_Separation(np.eye(len(x)), dewhitener), traces)
     step = -(-x.shape[1] // MOST_FITTED)
+    if step > 1:
+        x = np.ascontiguousarray(x[:, ::step])
+    values, vectors = np.linalg.eigh(gram_of(x).mean())
+    # white on these very samples: masks and means make them differ a little from the whitener's
+    start = (vectors / np.sqrt(np.maximum(values, np.finfo(float).tiny))) @ vectors.T
+    tol = GRADIENT_SHARE / float(np.sqrt(x.shape[1]))
     try:
-        fit = picard(
-            x if step == 1 else np.ascontiguousarray(x[:, ::step]),
-            tol=TOLERANCE,
-            max_iter=MAX_ITER,
-            n_threads=threads,
-        )
+        fit = picard(x, start, ortho=True, tol=tol, max_iter=MAX_ITER, n_threads=threads)
     except KernelInputError as error:
         raise as_input_error(error) from error
     part = _unit(_Separation(fit.matrix, dewhitener @ np.linalg.inv(fit.matrix)), traces)
