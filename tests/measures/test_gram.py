@@ -10,6 +10,7 @@ from brainforge.block import Block, Cause, Mask
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
 from brainforge.measures.gram import GramMeasure
+from brainforge.testing.measure_suite import MeasureSuite
 
 INFO = Info(
     250.0,
@@ -88,3 +89,20 @@ def test_what_would_count_twice_or_not_fit_is_refused():
         measure.merge(GramMeasure(INFO, Backend(), ("M0",)))
     with pytest.raises(InputError, match="channels it holds"):
         measure.result().rows(("EEG",))
+
+
+class TestGramMeasure(MeasureSuite):
+    """The total does not depend on the cut; the chunks are the blocks, by intent."""
+
+    def make(self):
+        return GramMeasure(INFO, Backend())
+
+    def recording(self):
+        return blocks()
+
+    def numbers(self, result):
+        return {
+            "covariance": result.covariance,
+            "counts": result.total.counts,
+            "n_samples": result.n_samples.sum(axis=0),
+        }
