@@ -130,6 +130,39 @@ def _per_row(values: npt.ArrayLike, n: int, name: str, dtype: Any) -> npt.NDArra
     return np.array(np.broadcast_to(array, n), dtype=dtype, order="C")
 
 
+def _checked_rows(
+    raw: npt.NDArray[Any], k: int, n_out: int, first: int, rows: npt.ArrayLike | None
+) -> npt.NDArray[np.int64]:
+    if raw.ndim != 2 or raw.dtype.name not in DTYPES:
+        raise KernelInputError(
+            where="raw",
+            expected=f"channels x samples of {', '.join(DTYPES)}",
+            got=f"shape {raw.shape}, {raw.dtype}",
+        )
+    if first < 0 or n_out < 0 or (n_out and first + (n_out - 1) * k >= raw.shape[1]):
+        raise KernelInputError(
+            where="first, n_out",
+            expected=f"a stretch inside the {raw.shape[1]} samples",
+            got=f"first {first}, {n_out} outputs every {k} samples",
+        )
+    picked = np.asarray(np.arange(raw.shape[0]) if rows is None else rows, dtype=np.int64)
+    if picked.size and (picked.min() < 0 or picked.max() >= raw.shape[0]):
+        raise KernelInputError(
+            where="rows", expected=f"rows of 0 to {raw.shape[0] - 1}", got=f"{picked.tolist()}"
+        )
+    return picked
+
+
+def _check_out(out: F32, n: int, at: int, n_out: int) -> None:
+    fits = out.shape[0] == n and 0 <= at <= out.shape[1] - n_out
+    if not fits or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise KernelInputError(
+            where="out",
+            expected=f"C-contiguous float32 of {n} rows and at least {at + n_out} columns",
+            got=f"shape {out.shape}, {out.dtype}",
+        )
+
+
 def decimate(
     raw: npt.NDArray[Any],
     phases: F32,
@@ -175,34 +208,12 @@ def decimate(
     out : float32 array, axes (row, sample)
         Relative to the float64 definition of the rows' size, about 3e-7.
     """
-    if raw.ndim != 2 or raw.dtype.name not in DTYPES:
-        raise KernelInputError(
-            where="raw",
-            expected=f"channels x samples of {', '.join(DTYPES)}",
-            got=f"shape {raw.shape}, {raw.dtype}",
-        )
     k = phases.shape[0]
-    if first < 0 or n_out < 0 or (n_out and first + (n_out - 1) * k >= raw.shape[1]):
-        raise KernelInputError(
-            where="first, n_out",
-            expected=f"a stretch inside the {raw.shape[1]} samples",
-            got=f"first {first}, {n_out} outputs every {k} samples",
-        )
-    picked = np.arange(raw.shape[0]) if rows is None else np.asarray(rows, dtype=np.int64)
-    if picked.size and (picked.min() < 0 or picked.max() >= raw.shape[0]):
-        raise KernelInputError(
-            where="rows", expected=f"rows of 0 to {raw.shape[0] - 1}", got=f"{picked.tolist()}"
-        )
+    picked = _checked_rows(raw, k, n_out, first, rows)
     n = len(picked)
     if out is None:
         out, at = np.empty((n, n_out), np.float32), 0
-    fits = out.shape[0] == n and 0 <= at <= out.shape[1] - n_out
-    if not fits or out.dtype != np.float32 or not out.flags.c_contiguous:
-        raise KernelInputError(
-            where="out",
-            expected=f"C-contiguous float32 of {n} rows and at least {at + n_out} columns",
-            got=f"shape {out.shape}",
-        )
+    _check_out(out, n, at, n_out)
     if not n or not n_out:
         return out
     flat, step = _flat(raw)

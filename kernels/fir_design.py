@@ -100,6 +100,24 @@ def _check_band(sfreq: float, l_freq: float | None, h_freq: float | None) -> Non
         )
 
 
+_Edge = tuple[float | None, float | None]
+
+
+def _widths(low: _Edge, high: _Edge, notch_trans: float | None) -> list[float]:
+    """Return the widths of all transitions there are; edges are given as (edge, width)."""
+    widths = [w for edge, w in (low, high) if edge is not None and w is not None]
+    if notch_trans is not None:
+        widths.append(notch_trans)
+    below_zero = low[0] is not None and low[1] is not None and low[1] > low[0]
+    if below_zero or any(w <= 0 for w in widths):
+        raise KernelInputError(
+            where="transitions",
+            expected="positive widths that end above 0 Hz",
+            got=", ".join(f"{w:g} Hz" for w in widths),
+        )
+    return widths
+
+
 def _subtract_notches(
     taps: Taps, lines: Sequence[float], width: float, trans: float, sfreq: float
 ) -> None:
@@ -130,7 +148,7 @@ def design_fir(
     Parameters
     ----------
     sfreq : float
-        Sampling rate in Hz.
+        In Hz.
     l_freq, h_freq : float | None
         Edges of the pass band in Hz; None leaves that side open. An upper edge that does not
         fit under the Nyquist rate shrinks (`fit_band`).
@@ -158,40 +176,27 @@ def design_fir(
 
     Notes
     -----
-    Windowed sincs, one for each transition, added up as in MNE-Python (Widmann et al. 2015,
-    J Neurosci Methods 250:34-46).
+    One windowed sinc for each transition (Widmann et al. 2015, J Neurosci Methods 250:34-46).
     """
     _check_band(sfreq, l_freq, h_freq)
-    widths = []
     stop = sfreq / 2
     if h_freq is not None:
         h_freq, h_trans = fit_band(sfreq, h_freq, h_trans)
-        widths.append(h_trans)
         stop = h_freq + h_trans
-    if l_freq is not None:
-        l_trans = default_l_trans(l_freq) if l_trans is None else l_trans
-        widths.append(l_trans)
+    if l_freq is not None and l_trans is None:
+        l_trans = default_l_trans(l_freq)
     reach = notch_width / 2 + notch_trans
     lines = [f for f in notch if f - notch_width / 2 < stop and f + reach < sfreq / 2]
-    if lines:
-        widths.append(notch_trans)
-    if any(w <= 0 for w in widths) or (l_freq is not None and (l_trans or 0) > l_freq):
-        raise KernelInputError(
-            where="transitions",
-            expected="positive widths that end above 0 Hz",
-            got=f"{', '.join(f'{w:g} Hz' for w in widths)}",
-        )
+    widths = _widths((l_freq, l_trans), (h_freq, h_trans), notch_trans if lines else None)
     shortest = max((LENGTH_FACTOR / w for w in widths), default=0.0)
     n_taps = max(math.ceil((shortest if length_s is None else length_s) * sfreq), 1) | 1
     taps = np.zeros(n_taps)
-    if h_freq is None:
+    if h_freq is None or h_trans is None:
         taps[n_taps // 2] = 1.0
     else:
-        assert h_trans is not None
         length = _transition_length(h_trans, sfreq)
         _add_centred(taps, _low_pass(length, h_freq + h_trans / 2, sfreq), 1.0, h_trans)
-    if l_freq is not None:
-        assert l_trans is not None
+    if l_freq is not None and l_trans is not None:
         length = _transition_length(l_trans, sfreq)
         _add_centred(taps, _low_pass(length, l_freq - l_trans / 2, sfreq), -1.0, l_trans)
     _subtract_notches(taps, lines, notch_width, notch_trans, sfreq)

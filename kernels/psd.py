@@ -114,7 +114,7 @@ def welch_sums(
     Parameters
     ----------
     x : float32 array, axes (channel, sample)
-        The first segment starts at the first sample. Bad samples must be finite.
+        The first segment starts at the first sample. Bad samples may be anything finite.
     plan : WelchPlan
     good : bool array, axes (channel, sample) | None
         A segment that holds a bad sample is left out for that channel.
@@ -139,19 +139,20 @@ def welch_sums(
         keep = None
     taper = plan.taper().astype(np.float32)
     segments = _segments(x, plan)
-    batch = max(_TILE_BYTES // (4 * plan.n_per_seg), 1)
+    n_batch = max(_TILE_BYTES // (4 * plan.n_per_seg), 1)  # segments, of one or more channels
+    rows = max(n_batch // n_seg, 1)
 
     def work(part: slice) -> None:
-        for c in range(part.start, part.stop):
-            for begin in range(0, n_seg, batch):
-                spectra = _spectra(segments[c, begin : begin + batch], taper)
-                if keep is not None:
-                    spectra = spectra[keep[c, begin : begin + batch]]
-                flat = spectra.view(np.float32)
-                square = np.einsum("sf,sf->f", flat, flat).astype(np.float64)
-                power[c] += square[::2] + square[1::2]
+        for begin in range(0, n_seg, n_batch):
+            some = slice(begin, begin + n_batch)
+            spectra = _spectra(segments[part, some], taper)
+            if keep is not None:
+                spectra[~keep[part, some]] = 0
+            flat = spectra.view(np.float32)
+            square = np.einsum("csf,csf->cf", flat, flat).astype(np.float64)
+            power[part] += square[:, ::2] + square[:, 1::2]
 
-    parallel_map(work, slices(n_channels, 4 * n_threads if n_threads > 1 else 1), n_threads)
+    parallel_map(work, slices(n_channels, -(-n_channels // rows)), n_threads)
     power *= plan.one_sided()
     count = np.full(n_channels, n_seg) if keep is None else keep.sum(axis=1)
     return power, count.astype(np.int64)
