@@ -35,11 +35,12 @@ def with_crc(data: bytes) -> bytes:
     return data + crc32c(data).to_bytes(4, "little")
 
 
-def without_crc(data: bytes, what: str, offset: int = 0) -> bytes:
+def without_crc(data: bytes | memoryview, what: str, offset: int = 0) -> bytes:
     """Return what lies before the crc32c, after comparing it."""
-    if len(data) < 4 or crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
+    body = bytes(data[:-4])  # the one copy: the checksum takes nothing but bytes
+    if len(data) < 4 or crc32c(body) != int.from_bytes(data[-4:], "little"):
         raise ShardError(f"the checksum of {what} at byte {offset} does not match")
-    return data[:-4]
+    return body
 
 
 def encode(counts: Array, layout: Layout, level: int = LEVEL) -> bytes:
@@ -96,7 +97,8 @@ def frame_of(data: bytes, index: list[tuple[int, int]], layout: Layout, group: i
         As `index_of` returns it.
     """
     offset, size = index[group]
-    frame = without_crc(data[offset : offset + size], f"chunk {group}", offset)
+    part = memoryview(data)[offset : offset + size]
+    frame = without_crc(part, f"chunk {group}", offset)
     # a Blosc frame begins with four bytes of flags, then three sizes: expanded, block, packed
     expanded, _, packed = struct.unpack_from("<III", frame, 4)
     if expanded != layout.chunk_bytes or packed != len(frame):
