@@ -20,7 +20,7 @@ _MIN_SITES = 3
 _SPREAD = "interval: bootstrap of the median over sites (Efron & Tibshirani 1993)"
 METHOD_POWER = (
     "Welch power density integrated over each band; channels at one place averaged; share of "
-    "the total over all bands, median over sites; " + _SPREAD
+    "the total over all bands, median over sites (regions: mean); " + _SPREAD
 )
 METHOD_SLOWING = (
     "(delta + theta) / (alpha + beta) of integrated band power per site, median over sites "
@@ -41,7 +41,10 @@ def _site_power(power: BandPower, info: Info) -> tuple[Sites, Floats] | None:
 def _by_region(
     info: Info, sites: Sites, bands: list[str], absolute: Floats, share: Floats
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the median over the sites of each region: region -> band -> figures."""
+    """Return figures over the sites of each region: region -> band -> figures.
+
+    Absolute power is a median, shares are means, so that they add up to one.
+    """
     where = regions(info, sites.names)
     out: dict[str, dict[str, dict[str, float]]] = {}
     for region in REGIONS:
@@ -51,7 +54,7 @@ def _by_region(
             out[region] = {
                 band: {
                     "absolute": float(np.median(absolute[b, rows])),
-                    "relative": float(np.median(share[b, rows])),
+                    "relative": float(np.mean(share[b, rows])),
                     "n_sites": float(len(rows)),
                 }
                 for b, band in enumerate(bands)
@@ -65,7 +68,7 @@ def band_power(
     """State which band holds most of the power, with absolute and relative power by region.
 
     ``details["regions"]`` maps region and band to ``absolute`` (unit squared) and
-    ``relative`` (share) medians over the sites; ``details["head"]`` holds the same for all
+    ``relative`` (share, mean) over the sites; ``details["head"]`` holds the same for all
     sites. Without geometry only the latter is given.
     """
     base: dict[str, Any] = {"unit": "%", "evidence": evidence, "method": METHOD_POWER}

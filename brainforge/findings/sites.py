@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.info import Info
-from brainforge.units import working_unit
+from brainforge.units import MEG_KINDS, working_unit
 
 Floats = npt.NDArray[np.float64]
 _SAME_PLACE = 1e-3
@@ -72,10 +72,13 @@ class Sites:
 def sites_of(info: Info, names: Sequence[str], kind: str, *, bads: bool = False) -> Sites:
     """Group the named channels of one kind by place; bad channels only where asked for.
 
+    The kind ``"meg"`` stands for magnetometers and gradiometers together.
+
     Channels closer than 1 mm share a site; a channel without position is its own.
     """
+    kinds = MEG_KINDS if kind == "meg" else (kind,)
     picked = [
-        n for n in names if info.channel(n).kind == kind and (bads or not info.channel(n).bad)
+        n for n in names if info.channel(n).kind in kinds and (bads or not info.channel(n).bad)
     ]
     positions = info.positions(picked)
     groups: dict[object, list[int]] = {}

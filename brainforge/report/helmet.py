@@ -19,8 +19,11 @@ Floats = npt.NDArray[np.float64]
 _GRID = 48
 _MIN_SITES = 8
 #: beyond so many sensor spacings nothing is drawn
-_FAR = 2.5
+_FAR = 3.0
 _SMOOTHING = 1e-3
+_MAX_TURN = 30.0
+#: places on the rim that take the mean of their neighbours, so that the spline stays tame there
+_RIM = 40
 PROJECTION = (
     "The helmet seen from above and rolled out flat (azimuthal equidistant projection): nose "
     "up, left is left."
@@ -144,6 +147,19 @@ def _spline(places: bytes, radius: float) -> tuple[Floats, npt.NDArray[np.bool_]
     xy = np.frombuffer(places, dtype=np.float64).reshape(-1, 2)
     x, y = np.meshgrid(*2 * [np.linspace(-radius, radius, _GRID)])
     grid = np.column_stack([x.ravel(), y.ravel()])
+    angle = np.arange(_RIM) * 2 * np.pi / _RIM
+    rim = 1.08 * radius * np.column_stack([np.sin(angle), np.cos(angle)])
+    weight = 1 / np.maximum(_squares(rim, xy), 1e-6) ** 2
+    from_sites = np.vstack([np.eye(len(xy)), weight / weight.sum(axis=1, keepdims=True)])
+    spacing = _squares(xy, xy)
+    np.fill_diagonal(spacing, np.inf)
+    far = _FAR * np.sqrt(np.median(spacing.min(axis=1)))
+    away = np.sqrt(_squares(grid, xy).min(axis=1)) > max(far, 0.45)
+    operator = _thin_plate_operator(np.vstack([xy, rim]), grid) @ from_sites
+    return operator, np.asarray(away, dtype=np.bool_)
+
+
+def _thin_plate_operator(xy: Floats, grid: Floats) -> Floats:
     n = len(xy)
     between, to_grid = _squares(xy, xy), _squares(grid, xy)
     system = np.zeros((n + 3, n + 3))
@@ -152,16 +168,26 @@ def _spline(places: bytes, radius: float) -> tuple[Floats, npt.NDArray[np.bool_]
     system[n:, :n] = system[:n, n:].T
     target = np.column_stack([_thin_plate(to_grid), np.ones(len(grid)), grid])
     operator: Floats = np.linalg.solve(system, target.T).T[:, :n].astype(np.float64)
-    np.fill_diagonal(between, np.inf)
-    spacing = float(np.median(np.sqrt(between.min(axis=1))))
-    far = np.asarray(np.sqrt(to_grid.min(axis=1)) > max(_FAR * spacing, 0.25), dtype=np.bool_)
-    return operator, far
+    return operator
+
+
+def map_positions(info: Info, positions: Floats) -> Floats:
+    """Return positions in the frame that maps are drawn in.
+
+    The helmet's own frame, in which its sensors lie evenly, unless that is turned by more
+    than 30 degrees against the head: then the head's.
+    """
+    if info.dev_head_t is None:
+        return positions
+    turn = np.asarray(info.dev_head_t, dtype=np.float64)[:3, :3]
+    angle = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
+    return device_to_head(info, positions) if angle > _MAX_TURN else positions
 
 
 def head_map(info: Info, names: Sequence[str], kind: str, *, bads: bool = False) -> HeadMap | None:
     """Return the flat map of the named channels of one kind; None below eight known places."""
     sites = sites_of(info, names, kind, bads=bads)
-    positions = device_to_head(info, sites.positions)
+    positions = map_positions(info, sites.positions)
     known = np.asarray(np.isfinite(positions).all(axis=1), dtype=np.bool_)
     if known.sum() < _MIN_SITES:
         return None

@@ -43,7 +43,8 @@ def with_interval(value: float, low: float, high: float) -> tuple[str, str, str]
     width = high - low
     if not (math.isfinite(width) and width > 0):
         return number(value), number(low), number(high)
-    places = max(0, -math.floor(math.log10(width / 2)))
+    # a half-width that begins with 1 earns one digit more
+    places = max(0, -math.floor(math.log10(width / 3)))
 
     def show(v: float) -> str:
         text = f"{v:,.{places}f}".replace(",", "\u2009")
@@ -72,8 +73,8 @@ def squared(unit: str) -> str:
 
 
 def density(unit: str) -> str:
-    """Return the unit of an amplitude density, e.g. ``"fT/√Hz"``."""
-    return f"({unit})/√Hz" if "/" in unit else f"{unit}/√Hz"
+    """Return the unit of an amplitude density, e.g. ``"fT/cm/√Hz"``."""
+    return f"{unit}/√Hz"
 
 
 def words(key: str) -> str:

@@ -35,15 +35,16 @@ def build(result: Result, pool: ArrayPool) -> Section:
         absent = f"The recipe {result.recipe} removes no components."
         return Section("components", title, "What was taken out of the signal.", absent=absent)
     method = {"ica": "independent", "ssp": "signal-space"}.get(art.method, art.method)
-    lead = (
-        f"{len(art.removed)} of {art.n_fitted} {method} components were removed. {art.text}"
-    ).strip()
+    lead = f"{len(art.removed)} of {art.n_fitted} {method} components were removed."
     maps = {k: m for k in ("mag", "grad") if (m := head_map(result.info, art.channel_names, k))}
-    parts = [_removed(c, art, maps, pool) for c in art.removed[:_MAX_SHOWN]] or [
+    top = result.info.lowpass or np.inf
+    parts = [_removed(c, art, maps, pool, top) for c in art.removed[:_MAX_SHOWN]] or [
         Part("", "No component was removed.")
     ]
+    if art.text:
+        parts.insert(0, Part("", art.text))
     if art.components:
-        parts.append(_all(art, maps))
+        parts.append(_all(art, maps, top))
     return Section("components", title, lead, tuple(parts))
 
 
@@ -79,12 +80,16 @@ def _pictures(
 
 
 def _removed(
-    component: Component, art: Artifacts, maps: dict[str, HeadMap], pool: ArrayPool
+    component: Component,
+    art: Artifacts,
+    maps: dict[str, HeadMap],
+    pool: ArrayPool,
+    top: float,
 ) -> Part:
     name = _NAMES.get(component.kind, component.kind)
     key = f"component-{component.index}"
     charts = tuple(
-        c for c in (_course(component, art, pool, key), _psd(component, art, pool, key)) if c
+        c for c in (_course(component, art, pool, key), _psd(component, art, pool, key, top)) if c
     )
     context = {
         "index": component.index,
@@ -121,8 +126,10 @@ def _course(component: Component, art: Artifacts, pool: ArrayPool, key: str) -> 
     )
 
 
-def _psd(component: Component, art: Artifacts, pool: ArrayPool, key: str) -> Chart | None:
-    use = np.asarray(art.freqs) >= 1
+def _psd(
+    component: Component, art: Artifacts, pool: ArrayPool, key: str, top: float
+) -> Chart | None:
+    use = (np.asarray(art.freqs) >= 1) & (np.asarray(art.freqs) <= top)
     if not use.any() or len(component.psd) != len(art.freqs):
         return None
     freqs = np.asarray(art.freqs)[use]
@@ -152,7 +159,7 @@ def _small(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
     return layout(x, y, margin={"l": 58, "r": 8, "t": 6, "b": 40}, showlegend=False)
 
 
-def _all(art: Artifacts, maps: dict[str, HeadMap]) -> Part:
+def _all(art: Artifacts, maps: dict[str, HeadMap], top: float) -> Part:
     rows = [
         {
             "index": c.index,
@@ -161,7 +168,7 @@ def _all(art: Artifacts, maps: dict[str, HeadMap]) -> Part:
             "reason": c.reason,
             "scores": ", ".join(f"{words(k)} {number(v, 2)}" for k, v in c.scores.items()),
             "pictures": _pictures(c, art, maps, every=2),
-            "spark": _spark(np.asarray(c.psd, dtype=np.float64), np.asarray(art.freqs)),
+            "spark": _spark(np.asarray(c.psd, dtype=np.float64), np.asarray(art.freqs), top),
         }
         for c in art.components
     ]
@@ -170,11 +177,11 @@ def _all(art: Artifacts, maps: dict[str, HeadMap]) -> Part:
     )
 
 
-def _spark(psd: npt.NDArray[np.float64], freqs: npt.NDArray[Any]) -> str:
+def _spark(psd: npt.NDArray[np.float64], freqs: npt.NDArray[Any], top: float) -> str:
     """Return an SVG path of the log-log spectrum in a box of 100 x 30."""
     if len(psd) != len(freqs):
         return ""
-    use = (freqs >= 1) & (psd > 0)
+    use = (freqs >= 1) & (freqs <= top) & (psd > 0)
     if use.sum() < 2:
         return ""
     x, y = np.log10(freqs[use]), np.log10(psd[use])

@@ -93,7 +93,8 @@ def region_order(
     """Return the rows ordered by region, and (region, first, stop) of each block."""
     where = regions(result.info, [n for n in names if n in result.info.names])
     ranked = [REGIONS.index(where[n]) if n in where else len(REGIONS) for n in names]
-    order = sorted(range(len(names)), key=lambda i: (ranked[i], i))
+    kinds = [result.info.channel(n).kind if n in result.info.names else "" for n in names]
+    order = sorted(range(len(names)), key=lambda i: (ranked[i], kinds[i], i))
     blocks: list[tuple[str, int, int]] = []
     for rank, region in enumerate((*REGIONS, "unknown place")):
         rows = [k for k, i in enumerate(order) if ranked[i] == rank]
@@ -200,13 +201,9 @@ def _matrix(
 
 
 def _nodes(result: Result, names: tuple[str, ...]) -> HeadMap | None:
-    """Return the map of the kind that connectivity was computed on."""
+    """Return the map of all sensors that connectivity was computed on."""
     known = [n for n in names if n in result.info.names]
-    kinds = [result.info.channel(n).kind for n in known]
-    if not kinds:
-        return None
-    kind = max(set(kinds), key=kinds.count)
-    return head_map(result.info, known, kind, bads=True)
+    return head_map(result.info, known, "meg", bads=True)
 
 
 def _edges(head: HeadMap, names: list[str], pool: ArrayPool) -> Chart:

@@ -16,6 +16,9 @@ from brainforge.report.page import Chart, Control, Part, Section, Table
 from brainforge.report.text import label, number, words
 from brainforge.result import Graph, Result
 
+#: numbers of a module are names, nothing to interpolate
+_CLASSES = ("module",)
+
 
 def build(result: Result, pool: ArrayPool) -> Section:
     """Build the section of graph metrics."""
@@ -51,14 +54,13 @@ def _table(graph: Graph) -> Table:
 
 def _hubs(result: Result, graph: Graph, pool: ArrayPool) -> Part | None:
     names = [n for n in graph.channel_names if n in result.info.names]
-    kinds = [result.info.channel(n).kind for n in names]
     bands = [b for b, metrics in graph.nodal.items() if metrics]
-    if not kinds or not bands:
+    if not bands:
         return None
-    head = head_map(result.info, names, max(set(kinds), key=kinds.count), bads=True)
+    head = head_map(result.info, names, "meg", bads=True)
     if head is None:
         return None
-    metrics = list(graph.nodal[bands[0]])
+    metrics = [m for m in graph.nodal[bands[0]] if m not in _CLASSES]
     for band in bands:
         for metric in metrics:
             values = head.sites.power(graph.channel_names, np.asarray(graph.nodal[band][metric]))
@@ -120,7 +122,9 @@ def _chart(head: HeadMap) -> Chart:
         "graph-hubs",
         "Node metrics",
         "Flat map of the helmet with the chosen node metric; hubs are ringed.",
-        PROJECTION + " Rings mark the hubs, the strongest nodes of the band.",
+        PROJECTION
+        + " Rings mark the hubs, the strongest nodes of the band. Sensors at one place show "
+        "their mean.",
         [trace, rings],
         map_layout(head, {"$v": f"{key}/image"}),
         height=460,

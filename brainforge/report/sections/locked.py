@@ -13,7 +13,7 @@ from brainforge.report.text import KIND_NAMES, number
 from brainforge.result import EventTrain, Result
 from brainforge.units import working_unit
 
-_MAX_CHANNELS = 30
+_MAX_CHANNELS = 20
 _TEN = 10
 _WORDS = {"ecg": ("heartbeat", "Heartbeats", "R peak"), "eog": ("blink", "Blinks", "blink")}
 
@@ -64,7 +64,7 @@ def _chart(train: EventTrain, rows: list[int], kind: str, pool: ArrayPool) -> Ch
     shown, ten = order[:_MAX_CHANNELS], order[:_TEN]
     lags = np.asarray(train.lags) * 1000
     key = f"locked/{train.kind}/{kind}"
-    # one line with breaks draws faster than thirty
+    # one line with breaks draws faster than many
     breaks = np.append(lags, np.nan)
     x_all = pool.put(f"{key}/lags-all", np.tile(breaks, len(shown)))
     x = pool.put(f"{key}/lags", lags, "f4")

@@ -24,10 +24,8 @@ def build(result: Result, pool: ArrayPool) -> Section:
     lead = "Everything needed to repeat this report."
     tables = [_facts("Recording", plain(result.recording))]
     provenance = plain(result.provenance)
-    flat = {k: v for k, v in provenance.items() if not isinstance(v, dict | list)}
-    short = {k: v for k, v in flat.items() if len(str(v)) <= _LONG}
-    if short:
-        tables.append(_facts("Processing", short))
+    flat = {k: v for k, v in provenance.items() if not isinstance(v, dict)}
+    tables.append(_facts("Processing", flat))
     for key, value in provenance.items():
         if isinstance(value, dict) and value:
             tables.append(_facts(words(key).capitalize(), value))
@@ -36,9 +34,7 @@ def build(result: Result, pool: ArrayPool) -> Section:
         timings.append(("peak memory", f"{number(result.peak_rss_bytes / 1e9)} GB"))
     if timings:
         tables.append(Table("Time taken", (), tuple(timings)))
-    texts = {k: v for k, v in flat.items() if len(str(v)) > _LONG or "\n" in str(v)}
-    lists = {k: json.dumps(v, indent=1) for k, v in provenance.items() if isinstance(v, list) and v}
-    folded = [(words(k).capitalize(), str(v)) for k, v in {**texts, **lists}.items()]
+    folded = _long_texts(provenance)
     parts = (
         Part("Steps in order", template="steps", context={"steps": result.steps}),
         Part(tables=tuple(t for t in tables if t.rows)),
@@ -47,11 +43,30 @@ def build(result: Result, pool: ArrayPool) -> Section:
     return Section("provenance", "Provenance", lead, parts)
 
 
+def _is_long(value: Any) -> bool:
+    return len(str(value)) > _LONG or "\n" in str(value)
+
+
+def _long_texts(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return (title, text) of everything too long for a table, one level deep."""
+    out = []
+    for key, value in facts.items():
+        title = f"{prefix} {words(str(key))}".strip().capitalize()
+        if isinstance(value, dict) and not prefix:
+            out += _long_texts(value, words(str(key)))
+        elif _is_long(value):
+            out.append((title, value if isinstance(value, str) else json.dumps(value, indent=1)))
+    return out
+
+
 def _facts(title: str, facts: dict[str, Any]) -> Table:
     rows = []
     for key, value in facts.items():
-        if value is None or value == "" or "\n" in str(value):
+        if value is None or value in ("", [], {}) or _is_long(value):
             continue
-        text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+        if isinstance(value, dict):
+            text = ", ".join(f"{k} {v}" for k, v in value.items())
+        else:
+            text = f"{value:.7g}" if isinstance(value, float) else str(value)
         rows.append((_LABELS.get(str(key), words(str(key))), text))
     return Table(title, (), tuple(rows))

@@ -47,10 +47,11 @@ def _kind(result: Result, pool: ArrayPool, kind: str, names: list[str]) -> Part:
     spectra = result.spectra
     row = {n: i for i, n in enumerate(spectra.channel_names)}
     rows = np.array([row[n] for n in names])
-    use = spectra.freqs >= max(0.5, spectra.freqs[1])
+    use = (spectra.freqs >= max(0.5, spectra.freqs[1])) & (spectra.freqs <= _top(result))
     freqs = spectra.freqs[use]
     group = f"psd-{kind}"
     x = pool.put(f"{group}/freqs", freqs, "f4")
+    x_one = pool.put(f"{group}/freqs-one", _thin(freqs, freqs[None])[0], "f4")
     data: list[dict[str, Any]] = []
     span: list[float] = []
     # only what the filters let through sets the range
@@ -58,12 +59,13 @@ def _kind(result: Result, pool: ArrayPool, kind: str, names: list[str]) -> Part:
     for state in ("before", "after"):
         amplitude = np.sqrt(getattr(spectra, state)[np.ix_(rows, np.flatnonzero(use))])
         low, mid, high = np.nanpercentile(amplitude, [5, 50, 95], axis=0)
-        pool.put_log(f"{group}/{state}", amplitude)
+        pool.put_log(f"{group}/{state}", _thin(freqs, amplitude))
         data += _band(pool, group, state, x, (low, mid, high))
-        data.append(_one(group, state, x))
+        data.append(_one(group, state, x_one))
         span += [float(np.nanmin(low[inside])), float(np.nanmax(high[inside]))]
     low, high = np.log10(max(min(span), 1e-3)) - 0.1, np.log10(max(span)) + 0.15
     unit = density(working_unit(kind))
+    mains = "Dotted: mains and harmonics. " * bool(result.quality.line_freq)
     end = float(freqs[-1])
     shapes, notes = _mains(result, end)
     chart = Chart(
@@ -72,8 +74,7 @@ def _kind(result: Result, pool: ArrayPool, kind: str, names: list[str]) -> Part:
         f"Median amplitude density of {len(names)} {KIND_NAMES[kind]} over frequency on "
         "logarithmic axes, before and after cleaning, with the 5 to 95 % range over channels.",
         "Line: median over good channels; shade: 5th to 95th percentile. Choose a channel to lay "
-        "it over (its values are rounded to 256 logarithmic steps). Dotted: mains and harmonics. "
-        "Method: Welch's averaged periodograms (Welch 1967).",
+        "it over (256 logarithmic steps, every other bin above 30 Hz). " + mains + "Method: Welch's averaged periodograms (Welch 1967).",
         data,
         layout(
             axis("Frequency (Hz)", type="log", range=[0, float(np.log10(end))],
@@ -90,6 +91,17 @@ def _kind(result: Result, pool: ArrayPool, kind: str, names: list[str]) -> Part:
     options = (("-1", "none"), *((str(i), n) for i, n in enumerate(names)))
     control = Control(group, "channel", "Lay over channel", options, "select")
     return Part(KIND_NAMES[kind].capitalize(), controls=(control,), charts=(chart,))
+
+
+def _top(result: Result) -> float:
+    """Return the highest frequency worth showing, Hz: a little above the low-pass."""
+    return 1.2 * result.info.lowpass if result.info.lowpass else np.inf
+
+
+def _thin(freqs: Any, values: Any) -> Any:
+    """Keep every bin up to 30 Hz and every other above, axes (channel, frequency)."""
+    high = np.flatnonzero(freqs > 30)
+    return np.delete(values, high[1::2], axis=1)
 
 
 def _decades(low: float, high: float) -> list[float]:

@@ -118,7 +118,7 @@ def _regions(result: Result) -> Chart | None:
         "regions",
         "Relative band power by region",
         finding.text,
-        "Median over the sites of each region of each band's share of the power. Regions are "
+        "Mean over the sites of each region of each band's share of the power. Regions are "
         "those of the sensors' directions from the helmet's centre; a source need not lie "
         "under its sensor.",
         data,

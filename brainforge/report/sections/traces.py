@@ -15,7 +15,8 @@ from brainforge.report.text import KIND_NAMES, label, number
 from brainforge.result import Result, Traces
 from brainforge.units import working_unit
 
-_MAX_CHANNELS = 20
+#: of all kinds together
+_MAX_CHANNELS = 30
 _MAX_SAMPLES = 2000
 
 
@@ -27,20 +28,23 @@ def build(result: Result, pool: ArrayPool) -> Section:
     if traces is None or not len(traces.times):
         absent = "The recipe keeps no excerpt of the signal."
         return Section("traces", title, lead, absent=absent)
-    parts = []
+    parts: list[Part] = []
+    found: dict[str, list[str]] = {}
     for kind in ("mag", "grad", "eeg"):
         names = [
             n for n in traces.channel_names
             if n in result.info.names and result.info.channel(n).kind == kind
         ]  # fmt: skip
         if names:
-            chosen = choose_channels(result, traces, names)
-            parts.append(Part(charts=(_stack(result, traces, pool, kind, chosen),)))
+            found[kind] = names
+    for kind, names in found.items():
+        chosen = choose_channels(result, traces, names, min(20, _MAX_CHANNELS // len(found)))
+        parts.append(Part(charts=(_stack(result, traces, pool, kind, chosen),)))
     return Section("traces", title, lead, tuple(parts))
 
 
-def choose_channels(result: Result, traces: Traces, names: list[str]) -> list[str]:
-    """Return up to 20 channels: half those that cleaning changed most, half spread evenly.
+def choose_channels(result: Result, traces: Traces, names: list[str], n_channels: int) -> list[str]:
+    """Return up to ``n_channels``: half those that cleaning changed most, half spread evenly.
 
     Bad channels come last; the order is that of the regions, front to back.
     """
@@ -49,13 +53,13 @@ def choose_channels(result: Result, traces: Traces, names: list[str]) -> list[st
     good = [n for n in names if not info.channel(n).bad] or names
     rows = [row[n] for n in good]
     change = np.nanstd(traces.before[rows] - traces.after[rows], axis=1)
-    most = [good[i] for i in np.argsort(-np.nan_to_num(change))[: _MAX_CHANNELS // 2]]
+    most = [good[i] for i in np.argsort(-np.nan_to_num(change))[: n_channels // 2]]
     where = regions(info, good)
     rank = {n: REGIONS.index(where[n]) if n in where else len(REGIONS) for n in good}
     ordered = sorted(good, key=lambda n: rank[n])
     rest = [n for n in ordered if n not in set(most)]
-    step = max(1, -(-len(rest) // (_MAX_CHANNELS - len(most))))
-    chosen = set(most) | set(rest[::step][: _MAX_CHANNELS - len(most)])
+    step = max(1, -(-len(rest) // (n_channels - len(most))))
+    chosen = set(most) | set(rest[::step][: n_channels - len(most)])
     return [n for n in ordered if n in chosen]
 
 
