@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -75,11 +75,15 @@ def learn_repair(info: Info, bads: Iterable[str] = (), after: Operator | None = 
     matrix[~good] = 0.0
     matrix[np.ix_(~good, good)] = repair_weights(covariance, good, noise)
     left = sorted(bad - set(targets))
-    text = f"{len(targets)} bad channels replaced by the estimate from {good.sum()} good ones"
-    text += f"; {len(left)} without a known position stay as they are" if left else ""
+    text = f"{_listed(targets)} replaced by the estimate from {good.sum()} good channels"
+    text += f"; {_listed(left)} without a known position as recorded" if left else ""
     operator = Operator(placed, matrix).expand(names)
     params = {"repaired": list(targets), "not_repaired": left}
     return Operator(names, operator.matrix, f"{text}.", params)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 5 else f"{len(names)} bad channels"
 
 
 def _nothing(names: tuple[str, ...], left: Iterable[str], why: str) -> Operator:
