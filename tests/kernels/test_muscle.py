@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mne
 import numpy as np
 import pytest
 
@@ -36,6 +37,29 @@ def test_power_survives_the_folding():
     for freq in (0.0, 10.0, 50.0, 80.0, 180.0, 300.0):
         x = (1000 * np.cos(2 * np.pi * freq * t))[None].astype(np.float32)
         assert window_amplitude(x, plan, 250).max() < 5
+
+
+@pytest.mark.parametrize("sfreq", [600.6, 1000.0])
+def test_finds_the_bursts_that_mne_finds(sfreq):
+    bursts = ((8.0, 1.0), (21.3, 0.5), (40.0, 2.0))
+    plan = muscle_plan(sfreq)
+    rng = np.random.default_rng(0)
+    x = 100 * rng.standard_normal((20, round(60 * sfreq)))
+    for at, length in bursts:
+        a, b = round(at * sfreq), round((at + length) * sfreq)
+        x[:15, a:b] += 250 * rng.standard_normal((15, b - a))
+    counts = (x + 3000).astype(np.int16)
+    n = (x.shape[1] - plan.reach) // plan.window + 1
+    score = muscle_score(window_amplitude(counts, plan, n, offset=3000.0))
+    times = (np.arange(n) * plan.window + plan.half) / sfreq
+    raw = mne.io.RawArray(counts * 1e-15, mne.create_info(20, sfreq, "mag"), verbose=False)
+    theirs, _ = mne.preprocessing.annotate_muscle_zscore(raw, threshold=4.0, ch_type="mag")
+    inside = np.zeros(n, bool)
+    for at, length in bursts:
+        assert any(t["onset"] < at + length and t["onset"] + t["duration"] > at for t in theirs)
+        assert score[(times > at) & (times < at + length - 0.1)].min() > 4
+        inside |= (times > at - 0.3) & (times < at + length + 0.2)
+    assert score[~inside].max() < 4
 
 
 def test_abstains_where_the_band_does_not_fit():
