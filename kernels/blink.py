@@ -24,6 +24,8 @@ DISTANCE, HALF_SHAPE = 0.3, 0.2
 MIN_HEIGHT, SHARE = 5.0, 0.35
 #: lowest correlation with the typical blink
 MIN_SHAPE = 0.5
+#: a weaker blink, once three have shown the shape: its lowest height and correlation
+WEAK_HEIGHT, WEAK_SHAPE = 3.5, 0.85
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
@@ -101,6 +103,15 @@ def _one_polarity(y: Array, sfreq: float, spread: float, runs: Runs) -> Index:
     if len(kept) < 3:
         return peaks
     shape = np.median(cut, axis=0)
-    match = cut @ shape / (np.linalg.norm(cut, axis=1) * np.linalg.norm(shape))
-    unlike = kept[match < MIN_SHAPE]
-    return np.delete(peaks, unlike)
+    peaks = np.delete(peaks, kept[_match(cut, shape) < MIN_SHAPE])
+    weak = local_maxima(y, max(WEAK_HEIGHT * spread, SHARE * typical), runs)
+    cut, kept = windows(y, weak, half, half + 1, runs)
+    weak = weak[kept[_match(cut, shape) >= WEAK_SHAPE]]
+    both = np.union1d(peaks, weak)
+    return both[spaced_peaks(y[both], both, int(DISTANCE * sfreq))]
+
+
+def _match(cut: Array, shape: Array) -> Array:
+    """Return the correlation of each stretch with the typical blink."""
+    norms = np.linalg.norm(cut, axis=1) * np.linalg.norm(shape)
+    return cut @ shape / np.where(norms > 0, norms, 1.0)

@@ -37,6 +37,19 @@ def test_noise_has_no_blinks():
     )
 
 
+def test_weak_blinks_are_known_by_their_shape():
+    trace, truth = eyes(20, 60, 250.0, 0.05, 5)
+    t = np.arange(len(trace))
+    small = truth[::5]
+    trace -= sum(0.5 * trace[s] * np.exp(-(((t - s) / 20.0) ** 2)) for s in small)
+    # with this background the weak ones stay under five standard deviations
+    noise = np.convolve(np.random.default_rng(6).normal(size=len(t)), np.hanning(40), "same")
+    trace += 0.06 * noise / noise.std()
+    found = find_blinks(trace, 250.0).samples
+    assert len(found) == 20
+    assert np.abs(found - truth).max() <= 10
+
+
 def test_one_movement_does_not_hide_the_blinks():
     trace, truth = eyes(12, 60, 250.0, 0.05, 3)
     trace[14_500:14_990] += 30 * np.hanning(490)
