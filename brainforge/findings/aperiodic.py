@@ -16,6 +16,7 @@ from brainforge.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 _FLOOR_PERCENTILE = 2.5
+_MAX_STEPS = 200
 _FWHM_PER_SD = 2 * np.sqrt(2 * np.log(2))
 
 
@@ -125,21 +126,57 @@ def _refine(
     """Fit all Gaussians together by bounded least squares."""
     if not guess:
         return ()
-    from scipy.optimize import least_squares
-
     start = np.array([[p.centre, p.height, p.width] for p in guess])
-    lower = np.column_stack([start[:, 0] - 2 * start[:, 2], 0 * start[:, 1], 0 * start[:, 2]])
-    lower[:, 2] = widths[0]
-    upper = np.column_stack([start[:, 0] + 2 * start[:, 2], start[:, 1] * 2 + 1, start[:, 2]])
-    upper[:, 2] = widths[1]
+    reach = 2 * start[:, 2]
+    low = np.column_stack([start[:, 0] - reach, 0 * reach, 0 * reach + widths[0]])
+    high = np.column_stack([start[:, 0] + reach, 2 * start[:, 1] + 1, 0 * reach + widths[1]])
+    solved = _levenberg_marquardt(freqs, flat, start, low, high)
+    return tuple(Peak(*(float(v) for v in row)) for row in solved)
 
-    def misfit(flat_params: Floats) -> Floats:
-        c, h, w = flat_params.reshape(-1, 3).T[:, :, None]
-        return (h * np.exp(-0.5 * ((freqs - c) / w) ** 2)).sum(axis=0) - flat
 
-    inside = np.clip(start, lower + 1e-9, upper - 1e-9)
-    solved = least_squares(misfit, inside.ravel(), bounds=(lower.ravel(), upper.ravel()))
-    return tuple(Peak(*(float(v) for v in row)) for row in solved.x.reshape(-1, 3))
+def _sum_and_slopes(freqs: Floats, params: Floats) -> tuple[Floats, Floats]:
+    """Return the Gaussians' sum and its derivatives, axes (frequency, parameter)."""
+    c, h, w = params.T[:, :, None]
+    away = (freqs - c) / w
+    bell = np.exp(-0.5 * away**2)
+    slopes = np.stack([h * bell * away / w, bell, h * bell * away**2 / w], axis=1)
+    return (h * bell).sum(axis=0), slopes.reshape(-1, len(freqs)).T
+
+
+def _levenberg_marquardt(
+    freqs: Floats, flat: Floats, start: Floats, low: Floats, high: Floats
+) -> Floats:
+    """Return the bounded least-squares fit of Gaussians, axes (peak, (centre, height, SD)).
+
+    Levenberg-Marquardt (Marquardt 1963) with every step cut off at the bounds. Written here
+    because importing an optimiser takes longer than all of the fits.
+    """
+    at, damping = np.clip(start, low, high), 1e-3
+    model, slopes = _sum_and_slopes(freqs, at)
+    cost = float(((flat - model) ** 2).sum())
+    for _ in range(_MAX_STEPS):
+        gram, pull = slopes.T @ slopes, slopes.T @ (flat - model)
+        # parameters held at a bound take no part in the step
+        free = ~(((at <= low).ravel() & (pull < 0)) | ((at >= high).ravel() & (pull > 0)))
+        step = np.zeros(at.size)
+        if free.any():
+            part = gram[np.ix_(free, free)]
+            part = part + damping * np.diag(np.diag(part) + 1e-12)
+            step[free] = np.linalg.solve(part, pull[free])
+        trial = np.clip(at + step.reshape(at.shape), low, high)
+        new_model, new_slopes = _sum_and_slopes(freqs, trial)
+        new_cost = float(((flat - new_model) ** 2).sum())
+        if new_cost <= cost:
+            done = cost - new_cost <= 1e-10 * (cost + 1e-15)
+            at, model, slopes, cost = trial, new_model, new_slopes, new_cost
+            damping = max(damping / 5, 1e-9)
+            if done:
+                break
+        else:
+            damping *= 4
+            if damping > 1e8:
+                break
+    return at
 
 
 def _bic(freqs: Floats, flat: Floats, peaks: tuple[Peak, ...]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 _SEED = 20200409
 _DRAWS = 1000
+#: beyond so many values the binomial is taken as normal
+_EXACT = 300
 
 
 def bootstrap_interval(
@@ -40,8 +43,16 @@ def median_interval(values: Floats) -> tuple[float, float] | None:
     n = len(ordered)
     if n < 3:
         return None
-    from scipy.stats import binom
-
-    lower = int(binom.ppf(0.025, n, 0.5))
-    lower = min(max(lower - 1, 0), (n - 1) // 2)
+    lower = min(_order_below(n), (n - 1) // 2)
     return float(ordered[lower]), float(ordered[n - 1 - lower])
+
+
+def _order_below(n: int) -> int:
+    """Return the index of the order statistic below which a median lies at most 2.5 % often."""
+    if n > _EXACT:
+        return max(0, math.floor(n / 2 - 0.98 * math.sqrt(n)) - 1)
+    below, k = 0, 0
+    while below + math.comb(n, k) <= 0.025 * 2**n:
+        below += math.comb(n, k)
+        k += 1
+    return max(k - 1, 0)

@@ -149,7 +149,7 @@ def _spline(places: bytes, radius: float) -> tuple[Floats, npt.NDArray[np.bool_]
     grid = np.column_stack([x.ravel(), y.ravel()])
     angle = np.arange(_RIM) * 2 * np.pi / _RIM
     rim = 1.08 * radius * np.column_stack([np.sin(angle), np.cos(angle)])
-    weight = 1 / np.maximum(_squares(rim, xy), 1e-6) ** 2
+    weight = 1 / np.maximum(_squares(rim, xy), 1e-6) ** 4
     from_sites = np.vstack([np.eye(len(xy)), weight / weight.sum(axis=1, keepdims=True)])
     spacing = _squares(xy, xy)
     np.fill_diagonal(spacing, np.inf)

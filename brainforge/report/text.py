@@ -29,8 +29,8 @@ def number(value: float | None, digits: int = 3) -> str:
     """Return a number with some significant digits and a true minus sign."""
     if value is None or not math.isfinite(value):
         return "–"
-    if value == 0:
-        return "0"
+    if float(value).is_integer() and abs(value) < 1e6:
+        return f"{int(value):,}".replace(",", "\u2009").replace("-", "−")
     places = digits - 1 - math.floor(math.log10(abs(value)))
     if places < -6 or places > 8:
         mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")

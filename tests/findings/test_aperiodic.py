@@ -70,3 +70,28 @@ def test_exact_background():
 def test_nothing_to_fit_is_refused(bad):
     with pytest.raises(InputError, match="at least 8 positive bins"):
         fit_spectrum(FREQS, bad)
+
+
+def test_fit_is_that_of_scipy():
+    from scipy.optimize import least_squares
+
+    from brainforge.findings.aperiodic import Peak, _refine, gaussians
+
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        true = (
+            Peak(rng.uniform(7, 12), rng.uniform(0.2, 1), rng.uniform(0.7, 2)),
+            Peak(rng.uniform(17, 25), rng.uniform(0.2, 1), rng.uniform(1, 4)),
+        )
+        flat = gaussians(FREQS, true) + rng.normal(0, 0.03, len(FREQS))
+        guess = tuple(Peak(p.centre + 0.4, p.height * 0.8, 1.2) for p in true)
+        ours = _refine(FREQS, flat, guess, (0.5, 6.0))
+        start = np.array([[p.centre, p.height, p.width] for p in guess]).ravel()
+
+        def misfit(x, flat=flat):
+            peaks = tuple(Peak(*row) for row in x.reshape(-1, 3))
+            return gaussians(FREQS, peaks) - flat
+
+        theirs = least_squares(misfit, start, xtol=1e-12, ftol=1e-12).x
+        mine = np.array([[p.centre, p.height, p.width] for p in ours]).ravel()
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4)

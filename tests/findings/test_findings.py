@@ -233,6 +233,17 @@ def test_quality_counts(info):
     assert "gain drift" in found.text
 
 
+def test_median_interval_is_that_of_the_binomial():
+    from scipy.stats import binom
+
+    for n in [*range(6, 120), 301, 1000, 2500]:
+        low, high = median_interval(np.arange(n))
+        assert n - 1 - high == low
+        # at most 2.5 % below, and one order statistic further in would be too many
+        assert binom.cdf(low, n, 0.5) <= 0.0253
+        assert binom.cdf(low + 1, n, 0.5) > 0.0247
+
+
 def test_intervals_cover_the_truth():
     inside_median = inside_boot = 0
     for seed in range(200):

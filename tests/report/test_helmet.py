@@ -83,13 +83,14 @@ def test_diverging_is_white_in_the_middle():
 
 def test_numbers():
     assert number(0.012345) == "0.0123"
+    assert number(7.0) == "7"
     assert number(12345.6) == "12\u2009300"
     assert number(-3.14159) == "−3.14"
     assert number(float("nan")) == "–"
     assert number(1.5e-12) == "1.50 × 10^−12"
     assert with_interval(-0.000998, -0.00824, 0.00714) == ("−0.001", "−0.008", "0.007")
     assert with_interval(10.2, 9.95, 10.45) == ("10.2", "9.9", "10.4")
-    assert with_interval(5.0, 5.0, 5.0) == ("5.00", "5.00", "5.00")
+    assert with_interval(5.0, 5.0, 5.0) == ("5", "5", "5")
     assert clock(59.96) == "60.0 s"
     assert clock(185) == "3 min 05 s"
     assert clock(3720) == "1 h 02 min"

@@ -83,7 +83,14 @@ def _hubs(result: Result, graph: Graph, pool: ArrayPool) -> Part | None:
             tuple((b, b.capitalize()) for b in bands),
             chosen="alpha" * ("alpha" in bands),
         ),
-        Control(group, "metric", "Metric", tuple((m, words(m)) for m in metrics), "select"),
+        Control(
+            group,
+            "metric",
+            "Metric",
+            tuple((m, words(m)) for m in metrics),
+            "select",
+            chosen="strength" * ("strength" in metrics),
+        ),
     )
     return Part("Hubs on the helmet", "", controls, (_chart(head),))
 

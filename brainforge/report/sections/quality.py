@@ -31,8 +31,9 @@ def build(result: Result, pool: ArrayPool) -> Section:
     quality = result.quality
     parts = [_bad_channels(result), _maps(result, pool), _timeline(result)]
     n_bad, n = len(quality.bads), len(quality.channel_names)
+    was = "was" if n_bad == 1 else "were"
     lead = (
-        f"{n_bad} of {n} channels were judged bad and {percent(quality.coverage, 1)} of the "
+        f"{n_bad} of {n} channels {was} judged bad and {percent(quality.coverage, 1)} of the "
         "recording's time holds samples that can be believed."
     )
     return Section("quality", "Quality", lead, tuple(parts))
@@ -124,12 +125,10 @@ def _maps(result: Result, pool: ArrayPool) -> Part:
     quality = result.quality
     found = {m: getattr(quality, m) for m in _METRICS}
     metrics = {m: v for m, v in found.items() if np.isfinite(v).any()}
-    charts = [
-        chart
-        for kind in ("mag", "grad")
-        for chart in (_bad_map(result, kind), _metric_map(result, pool, kind, list(metrics)))
-        if chart is not None
-    ]
+    kinds = ("mag", "grad")
+    drawn = [_metric_map(result, pool, k, list(metrics)) for k in kinds]
+    drawn += [_bad_map(result, k) for k in kinds]
+    charts = [c for c in drawn if c is not None]
     if not charts:
         return Part("On the helmet", "The sensors' positions are not known: no map to draw.")
     options = tuple((m, _METRICS[m]) for m in metrics)

@@ -74,7 +74,9 @@ def _kind(result: Result, pool: ArrayPool, kind: str, names: list[str]) -> Part:
         f"Median amplitude density of {len(names)} {KIND_NAMES[kind]} over frequency on "
         "logarithmic axes, before and after cleaning, with the 5 to 95 % range over channels.",
         "Line: median over good channels; shade: 5th to 95th percentile. Choose a channel to lay "
-        "it over (256 logarithmic steps, every other bin above 30 Hz). " + mains + "Method: Welch's averaged periodograms (Welch 1967).",
+        "it over (256 logarithmic steps, every other bin above 30 Hz). "
+        + mains
+        + "Method: Welch's averaged periodograms (Welch 1967).",
         data,
         layout(
             axis("Frequency (Hz)", type="log", range=[0, float(np.log10(end))],
