@@ -22,7 +22,7 @@ _MIN_SITES = 8
 _FAR = 3.0
 _SMOOTHING = 1e-3
 _MAX_TURN = 30.0
-#: places on the rim that take the mean of their neighbours, so that the spline stays tame there
+#: places beyond the rim that take the mean of their neighbours, so that the spline stays tame there
 _RIM = 40
 PROJECTION = (
     "The helmet seen from above and rolled out flat (azimuthal equidistant projection): nose "
@@ -148,8 +148,8 @@ def _spline(places: bytes, radius: float) -> tuple[Floats, npt.NDArray[np.bool_]
     x, y = np.meshgrid(*2 * [np.linspace(-radius, radius, _GRID)])
     grid = np.column_stack([x.ravel(), y.ravel()])
     angle = np.arange(_RIM) * 2 * np.pi / _RIM
-    rim = 1.08 * radius * np.column_stack([np.sin(angle), np.cos(angle)])
-    weight = 1 / np.maximum(_squares(rim, xy), 1e-6) ** 4
+    rim = 1.3 * radius * np.column_stack([np.sin(angle), np.cos(angle)])
+    weight = 1 / np.maximum(_squares(rim, xy), 1e-6) ** 2
     from_sites = np.vstack([np.eye(len(xy)), weight / weight.sum(axis=1, keepdims=True)])
     spacing = _squares(xy, xy)
     np.fill_diagonal(spacing, np.inf)
