@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from brainforge.backend import Backend
 from brainforge.block import RawBlock
 from brainforge.errors import InputError
 from brainforge.flow import Source
+from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.pipeline.assemble import Account
 from brainforge.pipeline.clock import Progress, silent
 from brainforge.pipeline.grid import decimation, grid_size
@@ -53,18 +55,26 @@ def process(
         The disk of the temporary folder is full.
     """
     chosen = load_recipe(recipe)
-    if isinstance(recording, Recording):
-        return _run(chosen, recording, backend, progress)
-    if isinstance(recording, Source):
-        with recording as source, Pipeline(chosen, source.info, backend, progress=progress) as pipe:
-            waited = _feed(pipe, source, 0, progress)
-            return _timed(pipe.finish(_account(source)), waited, pipe)
+    # the kernels bring their own threads; BLAS threads beside them only wait for each other
+    with single_threaded_blas():
+        if isinstance(recording, Recording):
+            return _run(chosen, recording, backend, progress)
+        if isinstance(recording, Source):
+            return _run_source(chosen, recording, backend, progress)
     raise InputError(
         where="recording",
         expected="a Recording or a Source",
         got=type(recording).__name__,
         fix="open files with brainforge.open(path)",
     )
+
+
+def _run_source(
+    recipe: Recipe, source: Source, backend: Backend | None, progress: Progress | None
+) -> Result:
+    with source as blocks, Pipeline(recipe, blocks.info, backend, progress=progress) as pipe:
+        waited = _feed(pipe, blocks, 0, progress)
+        return _timed(pipe.finish(_account(blocks)), waited, pipe)
 
 
 def _account(source: Source) -> Account:
@@ -98,8 +108,6 @@ def _feed(
 
 
 def _timed(result: Result, waited: float, pipe: Pipeline) -> Result:
-    from dataclasses import replace
-
     timings = {"ingest_s": waited, **pipe.clock.seconds}
     timings["total_s"] = sum(timings.values())
     return replace(result, timings=timings, peak_rss_bytes=peak_rss_bytes())

@@ -178,8 +178,8 @@ def gain_courses(chunks: npt.NDArray[np.float32], weights: Floats) -> Floats:
     single = weights.astype(np.float32)
     gains = np.full((len(chunks), weights.shape[1]), np.nan)
     for gain, chunk in zip(gains, chunks):
-        along = np.einsum("ji,ji->i", single, chunk, dtype=np.float64)
-        power = np.einsum("ji,ji->i", single, chunk @ single, dtype=np.float64)
+        along = (single * chunk).sum(axis=0, dtype=np.float64)
+        power = (single * (chunk @ single)).sum(axis=0, dtype=np.float64)
         np.divide(along, power, out=gain, where=power > 0)
     gains = _over_median(gains, axis=0)
     return _over_median(gains, axis=1) if gains.shape[1] >= 8 else gains

@@ -81,12 +81,14 @@ def _check(x: F32, good: npt.NDArray[np.bool_] | None) -> None:
 def good_segments(good: npt.NDArray[np.bool_], plan: WelchPlan) -> npt.NDArray[np.bool_]:
     """Return which segments hold good samples only, axes (channel, segment)."""
     n = plan.n_segments(good.shape[1])
-    if good.all():
-        return np.ones((good.shape[0], n), dtype=bool)
-    bad = np.zeros((good.shape[0], good.shape[1] + 1), dtype=np.int32)
-    np.cumsum(~good, axis=1, out=bad[:, 1:])
-    starts = np.arange(n) * plan.step
-    return bad[:, starts + plan.n_per_seg] == bad[:, starts]
+    keep = np.ones((good.shape[0], n), dtype=bool)
+    masked = np.flatnonzero(~good.all(axis=1))
+    if len(masked):
+        bad = np.zeros((len(masked), good.shape[1] + 1), dtype=np.int32)
+        np.cumsum(~good[masked], axis=1, out=bad[:, 1:])
+        starts = np.arange(n) * plan.step
+        keep[masked] = bad[:, starts + plan.n_per_seg] == bad[:, starts]
+    return keep
 
 
 def _segments(x: F32, plan: WelchPlan) -> F32:

@@ -1,7 +1,8 @@
-"""Muscle activity over time: windows of raw samples scored at 110-140 Hz before decimation."""
+"""Muscle activity as a measure on raw blocks: which stretches of a recording are full of it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -9,147 +10,169 @@ import numpy.typing as npt
 
 from brainforge.backend import Backend
 from brainforge.block import RawBlock, good_samples
+from brainforge.bridging import non_finite_masks
 from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.muscle import muscle_plan, muscle_score, window_amplitude
+from brainforge.masks import masks_from_state, masks_to_state, true_runs
 from brainforge.result import Interval
 from brainforge.units import MEG_KINDS
 
-#: summed z-score above which a window counts as muscle (the default of MNE's
-#: ``annotate_muscle_zscore`` examples is 5 for magnetometers)
-THRESHOLD = 5.0
-#: quiet stretches shorter than this many seconds between two bursts belong to them
-JOIN_S = 0.3
+F64 = npt.NDArray[np.float64]
+_JOIN_S = 0.1  # intervals this close are one
 
 
 class MuscleMeasure:
-    """Accumulate the muscle amplitude of all good MEG channels, window by window.
+    """Accumulate the amplitude at 110-140 Hz of the MEG channels in windows of 0.1 s.
 
     Parameters
     ----------
     info : Info
-        Of the source. Where 140 Hz does not fit below its Nyquist rate the measure abstains:
-        nothing is found.
+        Of the source blocks. Channels marked bad are left out.
     backend : Backend
+    threshold : float
+        Summed z-score above which a window is muscle.
 
     Notes
     -----
-    Windows of about 0.1 s lie on the absolute grid. A window needs half a filter of samples on
-    both sides (about 85 ms); those at the ends of a stretch that lack them are not judged. A
-    window that a masked sample reaches is not judged for that channel.
+    At rates below 290 Hz there is no room for the band: the measure abstains and finds
+    nothing (``abstains``). Windows that touch a masked sample are left out for that channel.
     """
 
-    def __init__(self, info: Info, backend: Backend) -> None:
-        self.info = info
-        self.plan = muscle_plan(info.sfreq)
-        self._names = info.names_of(*MEG_KINDS, bads=False)
-        self._rows = info.rows(self._names)
-        self._scale = np.array([info.channel(n).working_cal for n in self._names])
-        self._threads = backend.threads
-        self._tail: npt.NDArray[Any] | None = None
-        self._tail_good: npt.NDArray[np.bool_] | None = None
-        self._tail_start = 0
-        self._amplitude: dict[int, npt.NDArray[np.float32]] = {}
+    def __init__(self, info: Info, backend: Backend, threshold: float = 4.0) -> None:
+        self.info, self.threshold, self._threads = info, threshold, backend.threads
+        self.names = info.names_of(*MEG_KINDS, bads=False)
+        self._rows = info.rows(self.names)
+        self._scale = np.array([info.channel(n).working_cal for n in self.names])
+        self._plan = muscle_plan(info.sfreq) if self.names else None
+        self._offset = np.full(len(self.names), np.nan)  # counts; a channel's first good sample
+        self._found: dict[int, npt.NDArray[np.float32]] = {}
+        self._carry: RawBlock | None = None
+        self._next = -(2**62)
+        self._start: int | None = None
+
+    @property
+    def abstains(self) -> bool:
+        """Whether the sampling rate leaves no room for the muscle band."""
+        return self._plan is None
 
     def update(self, block: RawBlock) -> None:
-        """Take the next block."""
-        if self.plan is None or not len(self._rows):
+        """Take one block; blocks come in order, a jump of ``start`` is a gap."""
+        if block.info.names != self.info.names:
+            raise InputError(
+                where="muscle",
+                expected=f"the {self.info.n_channels} channels it was made for",
+                got=f"{block.info.n_channels} channels of other names or another order",
+            )
+        if self._plan is None or not block.data.shape[1]:
             return
-        data, good, start = self._joined(block)
-        plan = self.plan
-        first = -(-(start + plan.half) // plan.window)
-        ahead = plan.reach - plan.half
-        last = (start + data.shape[1] - ahead) // plan.window
-        n = last - first + 1
-        if n > 0:
-            column = first * plan.window - plan.half - start
-            offset = data[:, column : column + plan.reach].mean(axis=1)
-            found = window_amplitude(
-                data, plan, n, first=column, offset=np.nan_to_num(offset), scale=self._scale,
-                n_threads=self._threads,
-            )  # fmt: skip
-            if not good.all():
-                found[~self._windows_good(good, column, n)] = np.nan
-            self._amplitude[first] = found
-        self._keep(data, good, start, last + 1 if n > 0 else first)
-
-    def _joined(self, block: RawBlock) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_], int]:
-        """Return the block behind what is left of the one before, where they are continuous."""
-        data = block.data[self._rows]
-        good = good_samples(block.masks, self.info, block.start, block.stop)[self._rows]
-        if data.dtype.kind == "f":
-            good &= np.isfinite(data)
-        if self._tail is None or self._tail_start + self._tail.shape[1] != block.start:
-            return data, good, block.start
-        assert self._tail_good is not None
-        joined = np.concatenate([self._tail, data], axis=1)
-        return joined, np.concatenate([self._tail_good, good], axis=1), self._tail_start
-
-    def _windows_good(
-        self, good: npt.NDArray[np.bool_], column: int, n: int
-    ) -> npt.NDArray[np.bool_]:
-        assert self.plan is not None
-        bad = np.zeros((len(good), good.shape[1] + 1), dtype=np.int64)
-        np.cumsum(~good, axis=1, out=bad[:, 1:])
-        starts = column + np.arange(n) * self.plan.window
-        return bad[:, starts + self.plan.reach] == bad[:, starts]
-
-    def _keep(
-        self, data: npt.NDArray[Any], good: npt.NDArray[np.bool_], start: int, window: int
-    ) -> None:
-        """Keep the samples that the windows from ``window`` on depend on."""
-        assert self.plan is not None
-        column = max(window * self.plan.window - self.plan.half - start, 0)
-        self._tail, self._tail_good = data[:, column:].copy(), good[:, column:].copy()
-        self._tail_start = start + column
+        self._start = block.start if self._start is None else min(self._start, block.start)
+        block = replace(block, masks=block.masks + non_finite_masks(block, self._rows))
+        self._find_offset(block)
+        overlap = self._plan.reach + self._plan.window
+        carry, joint = self._carry, None
+        if carry is not None and carry.stop == block.start:
+            data = np.concatenate([carry.data, block.data[:, :overlap]], axis=1)
+            joint = RawBlock(data, self.info, carry.start, carry.masks + block.masks)
+            self._measure(joint, until=block.start)
+        self._measure(block, until=block.stop)
+        source = block if joint is None or block.data.shape[1] >= overlap else joint
+        data = source.data[:, -overlap:].copy()
+        self._carry = RawBlock(data, self.info, source.stop - data.shape[1], source.masks)
 
     def merge(self, other: Self) -> None:
-        """Add what another instance has seen of other stretches.
+        """Add what another instance has seen; windows across two parts stay out."""
+        if other.names != self.names or other.info.sfreq != self.info.sfreq:
+            raise InputError(
+                where="muscle", expected="the same channels and rate", got="others to merge"
+            )
+        self._found.update(other._found)
+        starts = [s for s in (self._start, other._start) if s is not None]
+        self._start = min(starts, default=None)
 
-        The windows across the seam of two instances are not judged by either.
-        """
-        if other._names != self._names:
-            raise InputError(where="merge", expected="the same channels", got="others")
-        self._amplitude |= other._amplitude
+    def score(self) -> tuple[F64, F64]:
+        """Return the start of every window in seconds from the first sample, and its z-score."""
+        if self._plan is None or not self._found:
+            return np.zeros(0), np.zeros(0)
+        firsts = sorted(self._found)
+        amplitude = np.concatenate([self._found[w] for w in firsts], axis=1)
+        windows = np.concatenate([w + np.arange(self._found[w].shape[1]) for w in firsts])
+        assert self._start is not None
+        times = (windows * self._plan.window - self._start) / self.info.sfreq
+        return times, muscle_score(amplitude)
 
-    def score(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """Return the first source sample of every window, and its summed z-score."""
-        if not self._amplitude or self.plan is None:
-            return np.zeros(0, np.int64), np.zeros(0)
-        firsts = sorted(self._amplitude)
-        at = [f + np.arange(self._amplitude[f].shape[1]) for f in firsts]
-        amplitude = np.concatenate([self._amplitude[f] for f in firsts], axis=1)
-        return np.concatenate(at) * self.plan.window, muscle_score(amplitude)
-
-    def result(self, first_sample: int = 0) -> tuple[Interval, ...]:
-        """Return the stretches of muscle activity, in seconds from ``first_sample``."""
-        starts, score = self.score()
-        if self.plan is None or not len(starts):
+    def result(self) -> tuple[Interval, ...]:
+        """Return the stretches full of muscle activity, in seconds from the first sample."""
+        times, score = self.score()
+        if self._plan is None or not len(times):
             return ()
-        sfreq = self.info.sfreq
-        spans: list[list[int]] = []
-        for start in starts[np.nan_to_num(score, nan=0.0) > THRESHOLD]:
-            stop = int(start) + self.plan.window
-            if spans and start - spans[-1][1] <= JOIN_S * sfreq:
-                spans[-1][1] = stop
-            else:
-                spans.append([int(start), stop])
-        return tuple(
-            Interval((a - first_sample) / sfreq, (b - first_sample) / sfreq, "muscle")
-            for a, b in spans
-        )
+        length = self._plan.window / self.info.sfreq
+        found: list[tuple[float, float]] = []
+        for a, b in true_runs(np.nan_to_num(score) > self.threshold):
+            start, stop = float(times[a]), float(times[b - 1]) + length
+            if found and start - found[-1][1] <= _JOIN_S + 1e-9:
+                start = found.pop()[0]
+            found.append((start, stop))
+        return tuple(Interval(start, stop, "muscle") for start, stop in found)
 
     def state(self) -> dict[str, Any]:
         """Return a checkpoint."""
+        carry = self._carry
         return {
-            "amplitude": {k: v.copy() for k, v in self._amplitude.items()},
-            "tail": None if self._tail is None else self._tail.copy(),
-            "tail_good": None if self._tail_good is None else self._tail_good.copy(),
-            "tail_start": self._tail_start,
+            "found": {w: a.copy() for w, a in self._found.items()},
+            "carry": None
+            if carry is None
+            else [carry.data.copy(), carry.start, masks_to_state(carry.masks)],
+            "offset": self._offset.copy(),
+            "at": [self._next, self._start],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        self._amplitude = {int(k): np.array(v) for k, v in state["amplitude"].items()}
-        self._tail, self._tail_good = state["tail"], state["tail_good"]
-        self._tail_start = state["tail_start"]
+        self._found = {int(w): np.array(a) for w, a in state["found"].items()}
+        self._carry = None
+        if state["carry"] is not None:
+            data, start, masks = state["carry"]
+            self._carry = RawBlock(np.array(data), self.info, start, masks_from_state(masks))
+        self._offset = np.array(state["offset"])
+        self._next, self._start = state["at"]
+
+    def _find_offset(self, block: RawBlock) -> None:
+        missing = np.flatnonzero(np.isnan(self._offset))
+        if not len(missing):
+            return
+        rows = self._rows[missing]
+        good = good_samples(block.masks, self.info, block.start, block.stop)[rows]
+        first = good.argmax(axis=1)
+        self._offset[missing] = np.where(good.any(axis=1), block.data[rows, first], np.nan)
+
+    def _measure(self, block: RawBlock, until: int) -> None:
+        """Take the windows that a block holds whole and whose reach begins before ``until``."""
+        plan = self._plan
+        assert plan is not None
+        begin = max(-(-(block.start + plan.half) // plan.window), self._next)
+        first = begin * plan.window - plan.half
+        end = (block.stop - plan.reach + plan.half) // plan.window + 1
+        end = min(end, -(-(until + plan.half) // plan.window))
+        if end <= begin:
+            return
+        amplitude = window_amplitude(
+            block.data,
+            plan,
+            end - begin,
+            first=first - block.start,
+            rows=self._rows,
+            offset=np.nan_to_num(self._offset),
+            scale=self._scale,
+            n_threads=self._threads,
+        )
+        if block.masks:
+            good = good_samples(block.masks, self.info, first, block.stop)[self._rows]
+            rows = np.flatnonzero(~good.all(axis=1))
+            bad = np.zeros((len(rows), good.shape[1] + 1), dtype=np.int32)
+            np.cumsum(~good[rows], axis=1, out=bad[:, 1:])
+            at = np.arange(end - begin) * plan.window
+            hit = bad[:, at + plan.reach] > bad[:, at]
+            amplitude[rows] = np.where(hit, np.nan, amplitude[rows])
+        self._found[begin] = amplitude
+        self._next = end

@@ -39,7 +39,7 @@ def full_result(
     after = Cleaner(learned.info, learned.fused, learned.repair, threads)
     before = Cleaner(learned.info, learned.before, learned.repair, threads)
     with clock("artifacts_s"):
-        artifacts = _artifacts(first, learned, seen.segments[0][0])
+        artifacts = _artifacts(first, learned)
     measured = second_pass(working, after, recipe, backend, clock, progress)
     with clock("connectivity_s"):
         graph = graph_part(measured.connectivity, recipe)
@@ -89,11 +89,11 @@ def full_result(
     )
 
 
-def _artifacts(first: FirstPass, learned: Learned, start: int) -> Artifacts:
+def _artifacts(first: FirstPass, learned: Learned) -> Artifacts:
     model = learned.artifacts
     before, after = _over_good(learned)
     ecg, eog = locked_reduction(first.working, before, after, (model.ecg, model.eog))
-    muscle = first.muscle.result(start) if first.muscle is not None else ()
+    muscle = first.muscle.result() if first.muscle is not None else ()
     return model.to_artifacts(ecg, eog, muscle)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from brainforge.backend import Backend
 from brainforge.info import Info
-from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.measures.aec import AecMeasure
 from brainforge.measures.connectivity import ConnectivityMeasure, combined
 from brainforge.measures.psd import WelchMeasure
@@ -42,18 +41,17 @@ def second_pass(
     s = recipe.spectra
     psd = WelchMeasure(cleaner.info, backend, seg_s=s.segment_s, overlap=s.overlap)
     pairs = _pair_measures(cleaner.info, recipe, backend)
-    with single_threaded_blas():
-        for i, block in enumerate(working.blocks()):
-            with clock("preprocess_s"):
-                clean = cleaner(block)
-                psd.update(clean)
-            with clock("connectivity_s"):
-                for measure in pairs:
-                    measure.update(clean)
-            progress("measuring connectivity" if pairs else "measuring spectra",
-                     (i + 1) / working.n_blocks)  # fmt: skip
+    for i, block in enumerate(working.blocks()):
+        with clock("preprocess_s"):
+            clean = cleaner(block)
+            psd.update(clean)
         with clock("connectivity_s"):
-            connectivity = combined(*(m.result() for m in pairs)) if pairs else None
+            for measure in pairs:
+                measure.update(clean)
+        progress("measuring connectivity" if pairs else "measuring spectra",
+                 (i + 1) / working.n_blocks)  # fmt: skip
+    with clock("connectivity_s"):
+        connectivity = combined(*(m.result() for m in pairs)) if pairs else None
     return Measured(psd, connectivity)
 
 
