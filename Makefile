@@ -55,7 +55,9 @@ lock: $(VENV)/test.stamp ## resolve the locks anew
 	@$(UV_LOCK) --extra build --extra cuda13 -c requirements-test.lock -o requirements-cuda13.lock
 
 docs: $(VENV)/test.stamp ## pages about functions and classes, into build/docs
-	@$(PY) -m pdoc --docformat numpy --output-directory build/docs brainforge '!brainforge.testing'
+	@$(PY) -m pdoc --docformat numpy --output-directory build/docs brainforge $$($(PY) -c "import \
+		pkgutil, brainforge as b; print(*(m.name for m in pkgutil.walk_packages(b.__path__, \
+		'brainforge.') if '__main__' not in m.name))")
 	@echo "build/docs/index.html"
 
 clean: ## remove what builds and tests leave behind, .venv included

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import brainforge
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
@@ -52,6 +54,10 @@ def _shipped() -> set[str]:
 
 def test_declared_packages_are_those_on_disk() -> None:
     assert sorted(SETUPTOOLS["packages"]) == sorted(_folders())
+
+
+def test_version_is_the_same_in_both_places() -> None:
+    assert PROJECT["project"]["version"] == brainforge.__version__
 
 
 def test_no_data_file_is_forgotten() -> None:
