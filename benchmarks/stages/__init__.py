@@ -10,6 +10,7 @@ from benchmarks.material import Material
 #: in the order of the job
 STAGES = (
     "read",
+    "muscle",
     "fir_decimate",
     "fir_full",
     "psd",
