@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from brainforge import datasets
-    from brainforge.process import process
+    from brainforge.processing import process
     from brainforge.readers import open_recording as open
     from brainforge.recipe import list_recipes, load_recipe
 
@@ -23,7 +23,7 @@ __all__ = ["__version__", "datasets", "list_recipes", "load_recipe", "open", "pr
 # imported when first asked for: `import brainforge` costs nothing that is not used
 _LAZY = {
     "open": ("brainforge.readers", "open_recording"),
-    "process": ("brainforge.process", "process"),
+    "process": ("brainforge.processing", "process"),
     "list_recipes": ("brainforge.recipe", "list_recipes"),
     "load_recipe": ("brainforge.recipe", "load_recipe"),
 }

@@ -1,4 +1,4 @@
-"""Gram matrices of the working signal: one for each block of the grid, and their total.
+"""Gram matrices of the working signal: one for every 5 s of the grid, and their total.
 
 Bad channels, gain drift, whitening and reference regression are all read off these, so the
 samples are multiplied once.
@@ -20,6 +20,8 @@ from brainforge.info import Info
 from brainforge.kernels.gram import Gram, gram
 
 KINDS = ("mag", "grad", "ref_mag", "ref_grad")
+#: chunks end at multiples of this many seconds; a minute has to show a drifting gain
+CHUNK_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,15 @@ class GramMeasure:
     -----
     The signal is taken as it is (the working copy is high-passed), no mean is removed. A masked
     sample of a channel enters neither the sum nor the count of any pair that the channel is in;
-    the other pairs keep theirs. A block is a chunk: merging two instances that have seen the
-    same block is refused, since its samples would count twice.
+    the other pairs keep theirs. Chunks end where blocks do and at multiples of 5 s: merging two
+    instances that have seen the same block is refused, since its samples would count twice.
     """
 
     def __init__(self, info: Info, backend: Backend, names: Iterable[str] | None = None) -> None:
         self.info = info
         self.names = info.names_of(*KINDS) if names is None else tuple(names)
         self._rows = info.rows(self.names)
+        self._length = max(round(CHUNK_S * info.sfreq), 1)
         n = len(self.names)
         self._total = Gram(np.zeros((n, n)), np.zeros((n, n)))
         self._chunks: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]] = {}
@@ -100,10 +103,16 @@ class GramMeasure:
         if block.start in self._chunks:
             raise _twice(block.start)
         data = block.data[self._rows]
-        part = gram(data, block.good()[self._rows] if block.masks else None)
-        self._total = self._total.merge(part)
-        n_samples = np.diagonal(part.counts).astype(np.int64)
-        self._chunks[block.start] = (n_samples, part.mean().astype(np.float32))
+        good = block.good()[self._rows] if block.masks else None
+        at = block.start
+        while at < block.stop:
+            end = min((at // self._length + 1) * self._length, block.stop)
+            piece = slice(at - block.start, end - block.start)
+            part = gram(data[:, piece], None if good is None else good[:, piece])
+            self._total = self._total.merge(part)
+            n_samples = np.diagonal(part.counts).astype(np.int64)
+            self._chunks[at] = (n_samples, part.mean().astype(np.float32))
+            at = end
 
     def merge(self, other: GramMeasure) -> None:
         """Add what another instance has seen of other blocks."""

@@ -12,8 +12,9 @@ from brainforge.info import Channel, Info
 from brainforge.measures.gram import GramMeasure
 from brainforge.testing.measure_suite import MeasureSuite
 
+# blocks of 500 samples are chunks of 5 s
 INFO = Info(
-    250.0,
+    100.0,
     (*(Channel(f"M{i}", "mag") for i in range(5)), Channel("EEG", "eeg"), Channel("R", "ref_mag")),
     decim=4,
 )
@@ -58,6 +59,16 @@ def test_merging_in_any_order_gives_the_same():
     np.testing.assert_array_equal(got.chunks, whole.chunks)
     np.testing.assert_array_equal(got.starts, [0, 500, 1000, 1500])
     np.testing.assert_allclose(got.total.sums, whole.total.sums, rtol=1e-12, atol=1e-9)
+
+
+def test_a_longer_block_is_cut_into_chunks_on_the_absolute_grid():
+    parts = blocks()
+    data = np.concatenate([b.data for b in parts], axis=1)
+    masks = tuple(m for b in parts for m in b.masks)
+    long = fed([Block(data[:, 250:], INFO, 250, masks)]).result()
+    whole = fed(parts).result()
+    np.testing.assert_array_equal(long.starts, [250, 500, 1000, 1500])
+    np.testing.assert_array_equal(long.chunks[1:], whole.chunks[1:])
 
 
 def test_checkpoint():
