@@ -47,14 +47,14 @@ class RecordingSource:
     ) -> None:
         if block_size < 1:
             raise InputError(where="block_size", expected="at least 1 sample", got=str(block_size))
-        self._recording, self._block_size = recording, block_size
+        self.recording, self._block_size = recording, block_size
         self._realtime, self._clock, self._wait = realtime, clock, wait
         self._open = False
 
     @property
     def info(self) -> Info:
         """Info of the blocks."""
-        return self._recording.info
+        return self.recording.info
 
     def __enter__(self) -> Self:
         self._open = True
@@ -74,9 +74,9 @@ class RecordingSource:
 
     def _stream(self) -> Iterator[RawBlock]:
         began = self._clock()
-        for block in self._recording.blocks(self._block_size):
+        for block in self.recording.blocks(self._block_size):
             if self._realtime:
-                taken = (block.stop - self._recording.start) / self.info.sfreq
+                taken = (block.stop - self.recording.start) / self.info.sfreq
                 due = began + taken - self._clock()
                 if due > 0:
                     self._wait(due)

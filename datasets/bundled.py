@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -33,4 +34,5 @@ def sample() -> Recording:
         600.615 Hz, 14,400 samples of int16 counts as they came from the device; an auditory and
         visual task with 31 triggers. MEG 2443 is bad and not marked.
     """
-    return open_archive(sample_path())
+    recording = open_archive(sample_path())
+    return replace(recording, source={"name": "MNE sample recording", **recording.source})

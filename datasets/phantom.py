@@ -164,7 +164,7 @@ class Phantom:
         reader = PhantomReader(self)
         return Recording(
             self.info, reader, 0, self.n_samples, gaps=reader.model.gaps,
-            source={"format": "phantom", "seed": self.seed},
+            source={"name": f"Phantom, seed {self.seed}", "format": "phantom", "seed": self.seed},
         )  # fmt: skip
 
     def truth(self) -> dict[str, Any]:
