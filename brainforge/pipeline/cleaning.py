@@ -2,7 +2,8 @@
 
 A projector spreads one bad sample over all channels. Where a channel is masked for a while its
 value is therefore first replaced by what its neighbours say, and only then the fused operator
-is applied; the channel itself stays masked. The fused matrix is cached per set of masked
+is applied; the channel itself stays masked. Where nothing can replace it (no geometry) the stretch
+is masked in all channels that it would reach. The fused matrix is cached per set of masked
 channels.
 """
 
@@ -15,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.block import Block, Mask
+from brainforge.block import Block, Cause, Mask
 from brainforge.info import Info
 from brainforge.kernels.apply import apply_matrix
 from brainforge.operator import Operator
@@ -53,17 +54,27 @@ class Cleaner:
         """Return the cleaned MEG channels of ``block``; masks of the channels stay."""
         data = np.ascontiguousarray(block.data[self._rows])
         out = np.empty_like(data)
+        spoilt = []
         for lo, hi, masked in self._stretches(block):
             # contiguous pieces of a fixed block: the same numbers for any cutting of the stream
             piece = np.ascontiguousarray(data[:, lo:hi])
-            out[:, lo:hi] = apply_matrix(self._matrix(masked), piece, n_threads=self._threads)
-        return Block(out, self.info, block.start, self._masks(block))
+            matrix = self._matrix(masked)
+            out[:, lo:hi] = apply_matrix(matrix, piece, n_threads=self._threads)
+            if self._reaches_others(matrix, masked):
+                spoilt.append(Mask(None, block.start + lo, block.start + hi, Cause.NON_FINITE))
+        return Block(out, self.info, block.start, (*self._masks(block), *spoilt))
 
     def _matrix(self, masked: tuple[str, ...]) -> npt.NDArray[np.float32]:
         if masked not in self._cache:
             first = self._repair(masked).expand(self._fused.names)
             self._cache[masked] = (self._fused @ first).matrix.astype(np.float32)
         return self._cache[masked]
+
+    def _reaches_others(self, matrix: npt.NDArray[np.float32], masked: tuple[str, ...]) -> bool:
+        """Return whether a masked channel, which nothing could replace, gets into others."""
+        columns = self._fused.rows(masked)
+        own = matrix[columns, columns]
+        return bool(np.any(np.count_nonzero(matrix[:, columns], axis=0) > (own != 0)))
 
     def _harms(self, mask: Mask) -> tuple[str, ...]:
         return tuple(n for n in mask.channels or () if n in self._harmful)
