@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
@@ -46,7 +49,22 @@ def account() -> dict[str, Any]:
             if p.get("user_api") == "blas"
         ],
         "load_average": load(),
+        "free_cores": free_cores(),
     }
+
+
+def free_cores(threads: int = 2, megabytes: int = 24) -> float:
+    """Return how many cores ``threads`` busy threads get at present.
+
+    Where another process holds a core, two threads may share the other for a whole run: a ratio
+    of CPU to wall-clock seconds near 1 is then the machine's doing.
+    """
+    piece = bytes(megabytes * 2**20)
+    cpu, wall = time.process_time(), time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        # hashing gives the interpreter's lock away
+        list(pool.map(lambda _: hashlib.sha256(piece).digest(), range(2 * threads)))
+    return (time.process_time() - cpu) / (time.perf_counter() - wall)
 
 
 def load() -> float:

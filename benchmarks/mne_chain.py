@@ -18,24 +18,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.material import H_FREQ, L_FREQ, LINE_FREQ
+from benchmarks.stages.ica import N_COMPONENTS, peer_ica
+from brainforge.learners.artifacts import GRADIENT_SHARE
 from brainforge.measures.bands import BANDS
 
 METHODS = ["coh", "imcoh", "plv", "pli", "wpli", "wpli2_debiased"]
-N_COMPONENTS = 40
 AEC_EPOCH_S = 10.0
 #: AEC takes the peer about a second an epoch and band; the rest is counted
 AEC_EPOCHS, AEC_BAND = 3, "alpha"
 
 
 class Chain:
-    """The stages in order; ``seconds`` by the product's names of its stages.
-
-    ``fixed`` are seconds that do not grow with the recording.
-    """
+    """Seconds by the product's names of its stages."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.notes: list[str] = []
 
     @contextmanager
     def stage(self, name: str, times: float = 1.0) -> Iterator[None]:
@@ -57,7 +54,7 @@ def run(fif: Path, out: Path) -> dict[str, Any]:
     with chain.stage("preprocess_s"):
         raw = _preprocess(mne, raw)
     with chain.stage("artifacts_s"):
-        ica, raw = _artifacts(mne, raw)
+        ica, raw = _artifacts(raw)
     with chain.stage("preprocess_s"):
         raw.compute_psd("welch", n_fft=1000, n_overlap=500, window="hann", n_jobs=1)
     _connectivity(mne, raw, chain)
@@ -89,11 +86,9 @@ def _preprocess(mne: Any, raw: Any) -> Any:
     return raw
 
 
-def _artifacts(mne: Any, raw: Any) -> tuple[Any, Any]:
-    ica = mne.preprocessing.ICA(
-        min(N_COMPONENTS, len(raw.ch_names) // 2), method="picard", max_iter=500, rng=0,
-        fit_params={"ortho": False, "extended": True, "tol": 1e-6},
-    )  # fmt: skip
+def _artifacts(raw: Any) -> tuple[Any, Any]:
+    tol = GRADIENT_SHARE / float(np.sqrt(raw.n_times))
+    ica = peer_ica(min(N_COMPONENTS, len(raw.ch_names) // 2), tol)
     ica.fit(raw)
     positions = np.array([ch["loc"][:3] for ch in raw.info["chs"]])
     frontal = raw.ch_names[int(np.argmax(positions[:, 1]))]

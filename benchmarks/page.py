@@ -65,10 +65,11 @@ def _calls(result: dict[str, Any]) -> list[str]:
         )
         notes = " ".join(row["notes"])
         before, after = row["load_average"]
+        free = min(row["free_cores"])
         out.append(
             f"- {row['title']} ({row['amount']}): {peer['label']} ({ran}) against "
             f"{row['ours']['label']} ({used} threads). {notes}{' ' * bool(notes)}Load average "
-            f"{before:.1f} to {after:.1f}."
+            f"{before:.1f} to {after:.1f}, {free:.1f} cores free."
         )
     return out
 

@@ -9,15 +9,16 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.clock import Timing, take_turns
 from benchmarks.comparison import Comparison, extrapolate
-from benchmarks.machine import load
+from benchmarks.machine import free_cores, load
 
 
 def run(name: str, comparison: Comparison, repeats: int) -> dict[str, Any]:
     """Return the row of one stage, JSON-ready."""
-    before = load()
+    before = load(), free_cores()
     peers = {f"peer {n}": partial(comparison.run_peer, n) for n in comparison.peer_units}
     ours = {f"ours {t}": partial(_held, comparison, t) for t in comparison.threads}
     timed = take_turns({**peers, **ours}, repeats, always=frozenset(ours))
+    after = load(), free_cores()
     most_units, most_threads = max(comparison.peer_units), max(comparison.threads)
     figures = comparison.figures(
         timed.results[f"peer {most_units}"], timed.results[f"ours {most_threads}"]
@@ -37,7 +38,8 @@ def run(name: str, comparison: Comparison, repeats: int) -> dict[str, Any]:
         "ratio": {str(t): peer_s / timings[f"ours {t}"].wall_s for t in comparison.threads},
         "accuracy": [figure.to_dict() for figure in figures],
         "notes": list(comparison.notes),
-        "load_average": [before, load()],
+        "load_average": [before[0], after[0]],
+        "free_cores": [before[1], after[1]],
     }
 
 

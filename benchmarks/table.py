@@ -55,7 +55,8 @@ def header(result: dict[str, Any]) -> str:
     return (
         f"{result['date']}: {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, {machine['system']}. {known}. Peers: n_jobs=1, BLAS as "
-        f"installed ({blas or 'unknown'}). Load average {result['load_average']:.1f} at the start."
+        f"installed ({blas or 'unknown'}). Load average {result['load_average']:.1f} at the start, "
+        f"{result['free_cores']:.1f} cores free."
     )
 
 

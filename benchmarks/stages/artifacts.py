@@ -11,7 +11,7 @@ from benchmarks.comparison import Comparison, Figure
 from benchmarks.material import Material
 from benchmarks.stages.ica import N_COMPONENTS, peer_ica
 from brainforge.backend import Backend
-from brainforge.learners.artifacts import learn_artifacts
+from brainforge.learners.artifacts import GRADIENT_SHARE, learn_artifacts
 from brainforge.operator import Operator
 from brainforge.recipe import ArtifactRecipe
 
@@ -22,13 +22,14 @@ REACH_S = 0.1
 def build(material: Material) -> Comparison:
     raw, info = material.working_raw, material.working_info
     n = min(N_COMPONENTS, material.n_channels // 2)
+    tol = GRADIENT_SHARE / float(np.sqrt(raw.n_times))
     identity = Operator.identity(info.names)
     frontal = info.names[int(np.argmax(info.positions(info.names)[:, 1]))]
 
     def peer(_: int) -> Any:
         import mne
 
-        ica = peer_ica(n).fit(raw, verbose="error")
+        ica = peer_ica(n, tol).fit(raw, verbose="error")
         ecg, _scores = ica.find_bads_ecg(raw, verbose="error")
         eog, _scores = ica.find_bads_eog(raw, ch_name=frontal, verbose="error")
         beats = mne.preprocessing.find_ecg_events(raw, verbose="error")[0][:, 0]
@@ -50,6 +51,7 @@ def build(material: Material) -> Comparison:
             peers = score(theirs[kind] * info.decim, planted, REACH_S * material.sfreq)
             out.append(Figure(f"F1 of {len(planted)} planted {name}", mine, 0.98, at_least=True))
             out.append(Figure(f"F1 of MNE's {name}", peers))
+        out.append(Figure("components fitted", float(len(model.components)), n, at_least=True))
         removed = [c for c in model.components if c.removed]
         out.append(Figure("components removed", float(len(removed))))
         out.append(Figure("components MNE would remove", float(len(theirs["components"]))))
@@ -58,8 +60,9 @@ def build(material: Material) -> Comparison:
     return Comparison(
         title="ICA, ECG and EOG components",
         amount=material.working_size,
-        peer="ICA.fit, find_bads_ecg, find_bads_eog, find_ecg_events, find_eog_events",
-        ours="learn_artifacts",
+        peer=f"ICA.fit to a gradient of {tol:.1g}, find_bads_ecg, find_bads_eog, "
+        "find_ecg_events, find_eog_events",
+        ours=f"learn_artifacts, fit to a gradient of {tol:.1g}",
         run_peer=peer,
         run_ours=ours,
         figures=figures,

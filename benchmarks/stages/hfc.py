@@ -40,7 +40,9 @@ def build(material: Material) -> Comparison:
         off = float(np.abs(operator.matrix - want).max())
         return [
             Figure("largest difference of the projectors", off, 1e-6),
-            Figure("largest difference of signals over channel RMS", float(error.max()), 1e-5),
+            Figure(
+                "largest difference of signals over channel RMS before", float(error.max()), 1e-5
+            ),
         ]
 
     return Comparison(
