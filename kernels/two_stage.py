@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -107,6 +108,15 @@ def _anti_alias(sfreq: float, k: int, h_freq: float, h_trans: float) -> Taps:
     )
 
 
+@lru_cache(maxsize=32)
+def _first_stage(sfreq: float, k: int, h_freq: float, h_trans: float) -> tuple[Taps, Taps]:
+    """Return the anti-alias filter and the inverse of its droop; searched for once, then kept."""
+    h1 = _anti_alias(sfreq, k, h_freq, h_trans)
+    inverse = _inverse_droop(h1, sfreq, k, h_freq + h_trans)
+    h1.flags.writeable = inverse.flags.writeable = False
+    return h1, inverse
+
+
 def _inverse_droop(h1: Taps, sfreq: float, k: int, stop: float) -> Taps:
     """Return short symmetric taps at ``sfreq / k`` that undo ``h1`` on [0, stop] Hz."""
     fw = sfreq / k
@@ -198,6 +208,5 @@ def design_two_stage(
     )
     if h_freq is None or h_trans is None or k == 1:
         return TwoStage(sfreq, 1, np.ones(1), target, target)
-    h1 = _anti_alias(sfreq, k, h_freq, h_trans)
-    inverse = _inverse_droop(h1, sfreq, k, h_freq + h_trans)
+    h1, inverse = _first_stage(sfreq, k, h_freq, h_trans)
     return TwoStage(sfreq, k, h1, np.convolve(target, inverse), target)
