@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.machine import account, load
+from benchmarks.machine import account, free_cores, load
 from benchmarks.material import Material
 from benchmarks.table import RESULTS, header, save, seconds
 
@@ -44,7 +44,8 @@ def run_process(archive: Path, out: Path, threads: int = 0) -> dict[str, Any]:
         "--json", "--quiet", "--overwrite", "--threads", str(threads),
     ]  # fmt: skip
     with tempfile.TemporaryFile() as stdout:
-        begun, before = time.perf_counter(), load()
+        before, free = load(), free_cores()
+        begun = time.perf_counter()
         child = subprocess.Popen(command, stdout=stdout)
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -59,6 +60,7 @@ def run_process(archive: Path, out: Path, threads: int = 0) -> dict[str, Any]:
         "cpu_s": used.ru_utime + used.ru_stime,
         "peak_rss_bytes": used.ru_maxrss * 1024,
         "load_average": [before, load()],
+        "free_cores": [free, free_cores()],
         "timings": payload["timings"],
         "payload": {
             "bad_channels": payload["bad_channels"],

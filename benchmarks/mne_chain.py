@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.material import H_FREQ, L_FREQ, LINE_FREQ
-from benchmarks.stages.ica import N_COMPONENTS, peer_ica
-from brainforge.learners.artifacts import GRADIENT_SHARE
+from benchmarks.stages.ica import GRADIENT_SHARE, N_COMPONENTS, peer_ica
 from brainforge.measures.bands import BANDS
 
 METHODS = ["coh", "imcoh", "plv", "pli", "wpli", "wpli2_debiased"]

@@ -114,7 +114,7 @@ def _totals(result: dict[str, Any]) -> list[str]:
         "cores.",
         f"- Peak memory: {run['peak_rss_bytes'] / 1e9:.2f} GB. Wanted: at most "
         f"{job.TARGET_BYTES / 1e9:g} GB.",
-        f"- Load average {before:.1f} to {after:.1f}.",
+        f"- Load average {before:.1f} to {after:.1f}, {min(run['free_cores']):.1f} cores free.",
     ]
     if peer := result.get("peer"):
         lines.append(

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.machine import account
 from benchmarks.material import Material
 from benchmarks.runner import run
-from benchmarks.stages import STAGES, build
+from benchmarks.stages import STAGES, stage_module
 from benchmarks.table import RESULTS, print_rows, save
 
 
@@ -33,6 +33,8 @@ def measure(
     quiet: bool = True,
 ) -> dict[str, Any]:
     """Run stages and return account, parameters and one row for each, JSON-ready."""
+    # all of them at once: one that cannot be imported shows before the minutes are spent
+    modules = {name: stage_module(name) for name in stages}
     result = account()
     result["parameters"] = {
         "minutes": minutes, "n_channels": n_channels, "sfreq": sfreq, "repeats": repeats,
@@ -41,10 +43,10 @@ def measure(
     result["stages"] = []
     with tempfile.TemporaryDirectory(prefix="brainforge-bench-", dir=folder) as place:
         material = Material(minutes, Path(place), n_channels, sfreq, seed)
-        for name in stages:
+        for name, module in modules.items():
             if not quiet:
                 print(f"{name} ...", file=sys.stderr, flush=True)
-            result["stages"].append(run(name, build(name, material), repeats))
+            result["stages"].append(run(name, module.build(material), repeats))
             gc.collect()
     return result
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from benchmarks.comparison import Comparison, Figure
 from benchmarks.material import Material
-from benchmarks.stages.ica import N_COMPONENTS, peer_ica
+from benchmarks.stages.ica import GRADIENT_SHARE, N_COMPONENTS, peer_ica
 from brainforge.backend import Backend
-from brainforge.learners.artifacts import GRADIENT_SHARE, learn_artifacts
+from brainforge.learners.artifacts import learn_artifacts
 from brainforge.operator import Operator
 from brainforge.recipe import ArtifactRecipe
 
@@ -62,7 +62,7 @@ def build(material: Material) -> Comparison:
         amount=material.working_size,
         peer=f"ICA.fit to a gradient of {tol:.1g}, find_bads_ecg, find_bads_eog, "
         "find_ecg_events, find_eog_events",
-        ours=f"learn_artifacts, fit to a gradient of {tol:.1g}",
+        ours="learn_artifacts",
         run_peer=peer,
         run_ours=ours,
         figures=figures,

@@ -146,6 +146,7 @@ def test_picard_equals_the_peer_over_non_gaussian_components():
 def job_result():
     run = {
         "wall_s": 12.0, "cpu_s": 20.0, "peak_rss_bytes": 1.5e9, "load_average": [0.1, 0.2],
+        "free_cores": [2.0, 1.9],
         "timings": {"preprocess_s": 4.0, "report_s": 1.0, "total_s": 10.0},
         "payload": {
             "bad_channels": [{"name": "A1", "reason": "flat"}],
