@@ -40,6 +40,11 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, plain: dict[str, str]) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def _heed_signals() -> None:
+    """Undo what a shell does to jobs in the background: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)]
 )
@@ -48,8 +53,9 @@ def test_a_signal_leaves_nothing(
 ) -> None:
     out = tmp_path / "long.zarr"
     with subprocess.Popen(
-        _phantom(out, 3600), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=plain
-    ) as running:
+        _phantom(out, 3600), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=plain,
+        preexec_fn=_heed_signals,
+    ) as running:  # fmt: skip
         assert running.stderr is not None
         # its first line of progress says that the work has begun
         assert running.stderr.readline().startswith("simulating")
