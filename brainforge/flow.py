@@ -5,13 +5,15 @@ A frozen declaration (Stage) is bound to an Info and gives a Step that holds the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from brainforge.backend import Backend
 from brainforge.block import Block, RawBlock
 from brainforge.info import Info
+from brainforge.operator import Operator
 
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
@@ -79,6 +81,42 @@ class Stage(Protocol):
 
     def bind(self, info: Info, backend: Backend) -> Step:
         """Check the parameters against ``info`` and return the running Step."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a Learner may learn from besides the working copy.
+
+    Parameters
+    ----------
+    info : Info
+        Of the working copy, with the channels found bad so far marked.
+    measures : mapping
+        Results of the first pass's measures by name, e.g. ``"gram"``.
+    before : Operator
+        What is applied before the operator to be learned, over the MEG channels.
+    backend : Backend
+    """
+
+    info: Info
+    measures: Mapping[str, Any]
+    before: Operator
+    backend: Backend
+
+
+class Fitted(Protocol):
+    """What a Learner gives: an Operator, or something that knows more and holds one."""
+
+    @property
+    def operator(self) -> Operator:
+        """The instantaneous linear map that was learned, over the MEG channels."""
+
+
+class Learner(Protocol):
+    """Frozen, serialisable parameters of something learned between the passes."""
+
+    def fit(self, working: Any, lessons: Lessons) -> Fitted:
+        """Learn from a working copy (``info``, ``blocks()``) and what was measured on it."""
 
 
 class Measure(Protocol):

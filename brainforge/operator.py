@@ -67,6 +67,15 @@ class Operator:
         names = tuple(names)
         return cls(names, np.eye(len(names)), description, params)
 
+    @property
+    def operator(self) -> Operator:
+        """Itself: an operator is the simplest thing that a Learner can give."""
+        return self
+
+    def summary(self) -> dict[str, Any]:
+        """Return what it does, JSON-ready, with the digest that names it: for the provenance."""
+        return {"digest": self.digest, "rank": self.rank, "steps": _steps(self)}
+
     @cached_property
     def rank(self) -> int:
         """Rank of what comes out of full-rank input: the number of independent channels left."""

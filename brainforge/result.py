@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from brainforge.finding import Finding
 from brainforge.info import Info
+from brainforge.operator import Operator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,6 +208,7 @@ class Graph:
 class Result:
     """The outcome of processing one recording. Parts that a recipe leaves out are None.
 
+    ``operator`` is the one matrix that cleaned the MEG channels of the working signal.
     ``steps`` are sentences on what was done to the signal, in order (filters with their edges,
     field correction, removed components, repaired channels); ``warnings`` what a reader has
     to know; ``timings`` seconds by stage; ``provenance`` JSON-ready.
@@ -223,6 +225,7 @@ class Result:
     traces: Traces | None = None
     connectivity: Connectivity | None = None
     graph: Graph | None = None
+    operator: Operator | None = None
     steps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)

@@ -106,7 +106,12 @@ def _write(
         outputs["archive"] = str(job.folder / job.archive)
     outputs["connectivity"] = None
     if result.connectivity is not None:
-        save_connectivity(result.connectivity, aside / CONNECTIVITY, graph=result.graph)
+        save_connectivity(
+            result.connectivity,
+            aside / CONNECTIVITY,
+            graph=result.graph,
+            operator=result.operator,
+        )
         outputs["connectivity"] = str(job.folder / CONNECTIVITY)
     return outputs
 

@@ -83,9 +83,13 @@ def full_result(
         traces=traces,
         connectivity=measured.connectivity,
         graph=graph,
+        operator=learned.fused,
         steps=(first.describe(), *learned.steps),
         warnings=tuple(_warnings(first, recipe, measured, learned)),
-        provenance=provenance(recipe, account.source or {"name": account.name}, backend),
+        provenance={
+            **provenance(recipe, account.source or {"name": account.name}, backend),
+            "operator": learned.fused.summary(),
+        },
     )
 
 

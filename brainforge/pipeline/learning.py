@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from brainforge.errors import InputError
+from brainforge.flow import Lessons
 from brainforge.info import Info
-from brainforge.learners.artifacts import ArtifactModel, learn_artifacts
+from brainforge.learners.artifacts import ArtifactModel
 from brainforge.learners.bad_channels import find_bad_channels
-from brainforge.learners.field import learn_field_correction
+from brainforge.learners.chain import ArtifactRemoval, FieldCorrection, Repair
 from brainforge.learners.repair import learn_repair
 from brainforge.operator import Operator
 from brainforge.pipeline.clock import Clock, Progress
@@ -86,22 +87,13 @@ def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
                 first.working, gram, info, backend, first.folder
             )
         names = info.names_of(*MEG_KINDS)
+        lessons = Lessons(info, {"gram": gram}, Operator.identity(names), backend)
         f = recipe.field_correction
-        bad_meg = tuple(n for n in info.bads if n in names)
-        field = learn_field_correction(info, bad_meg, method=f.method, order=f.order)
-        repair = Operator.identity(names)
-        if recipe.quality.repair:
-            repair = learn_repair(info, bad_meg, after=field)
+        field = FieldCorrection(f.method, f.order).fit(first.working, lessons)
+        lessons = replace(lessons, before=field)
+        repair = Repair(recipe.quality.repair).fit(first.working, lessons)
     with clock("artifacts_s"):
-        model = learn_artifacts(
-            first.working,
-            field,
-            info,
-            recipe.artifacts,
-            gram=gram,
-            backend=backend,
-            progress=progress,
-        )
+        model = ArtifactRemoval(recipe.artifacts, progress).fit(first.working, lessons)
     before = repair.expand(names) @ field.expand(names)
     fused = repair.expand(names) @ model.operator.expand(names) @ field.expand(names)
     steps = tuple(d for d in (regressed, field.description, model.text, repair.description) if d)

@@ -13,11 +13,16 @@ from typing import Any
 import numpy as np
 
 from brainforge.errors import InputError, OutputError
+from brainforge.operator import Operator
 from brainforge.result import Connectivity, Graph
 
 
 def save_connectivity(
-    connectivity: Connectivity, path: str | Path, *, graph: Graph | None = None
+    connectivity: Connectivity,
+    path: str | Path,
+    *,
+    graph: Graph | None = None,
+    operator: Operator | None = None,
 ) -> Path:
     """Write one array per measure and band, with channel names as coordinates.
 
@@ -28,6 +33,9 @@ def save_connectivity(
         A folder ``*.zarr`` that must not exist; it appears only when it is complete.
     graph : Graph | None
         Written as attributes where given.
+    operator : Operator | None
+        The matrix that cleaned the signal, written as ``cleaning_operator``, float64, axes
+        (cleaned_channel, filtered_channel), where given.
 
     Returns
     -------
@@ -49,6 +57,9 @@ def save_connectivity(
         raise OutputError(f"{path.parent}: expected a writable folder, got {error}") from error
     try:
         _write(connectivity, part, graph)
+        if operator is not None:
+            _write_operator(operator, part)
+        _consolidate(part)
         os.chmod(part, 0o755)
         part.rename(path)
     except OSError as error:
@@ -82,10 +93,27 @@ def _write(connectivity: Connectivity, path: Path, graph: Graph | None) -> None:
         group.attrs["graph"] = json.loads(
             json.dumps({"measure": graph.measure, "density": graph.density, "whole": graph.whole})
         )
+
+
+def _write_operator(operator: Operator, path: Path) -> None:
+    import zarr
+
+    group: Any = zarr.open_group(path, mode="r+")
+    names = np.array(operator.names, dtype=str)
+    axes = ("cleaned_channel", "filtered_channel")
+    for axis in axes:
+        _array(group, axis, names, (axis,), {})
+    attrs = {"digest": operator.digest, "description": operator.description}
+    _array(group, "cleaning_operator", operator.matrix, axes, attrs)
+
+
+def _consolidate(path: Path) -> None:
+    import zarr
+
     with warnings.catch_warnings():
         # xarray warns about a store without it, zarr about one with it: readers come first
         warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
-        zarr.consolidate_metadata(group.store)
+        zarr.consolidate_metadata(zarr.open_group(path, mode="r+").store)
 
 
 def _array(group: Any, name: str, data: Any, axes: tuple[str, ...], attrs: dict[str, Any]) -> None:
@@ -120,7 +148,7 @@ def load_connectivity(path: str | Path) -> Connectivity:
     n_epochs: dict[str, int] = {}
     methods: dict[str, str] = {}
     for name, array in group.arrays():
-        if name in ("channel", "channel_to"):
+        if "measure" not in array.attrs:
             continue
         measure, band = str(array.attrs["measure"]), str(array.attrs["band"])
         values.setdefault(measure, {})[band] = array[:]

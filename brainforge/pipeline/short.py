@@ -104,9 +104,13 @@ def short_result(
         spectra=spectra,
         findings=(quality_finding(quality, evidence=(0.0, part["duration_s"])),),
         traces=_traces(work, before, after),
+        operator=fused,
         steps=tuple(s for s in steps if s),
         warnings=warnings,
-        provenance=provenance(recipe, account.source or {"name": account.name}, backend),
+        provenance={
+            **provenance(recipe, account.source or {"name": account.name}, backend),
+            "operator": fused.summary(),
+        },
     )
 
 

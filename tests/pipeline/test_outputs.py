@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from brainforge.errors import InputError, OutputError
+from brainforge.operator import Operator
 from brainforge.pipeline.outputs import load_connectivity, save_connectivity
 from brainforge.result import Connectivity
 
@@ -28,6 +29,18 @@ def test_xarray_opens_it_with_channel_names(connectivity: Connectivity, tmp_path
         edge = data["wpli2_debiased_alpha"].sel(channel="B", channel_to="µ")
         assert float(edge) == connectivity.values["wpli2_debiased"]["alpha"][1, 2]
         assert data["coh_beta"].attrs["n_epochs"] == 39
+
+
+def test_the_operator_that_cleaned_the_signal_goes_with_it(
+    connectivity: Connectivity, tmp_path
+) -> None:
+    operator = Operator(("A", "B"), np.array([[0.5, -0.5], [-0.5, 0.5]]), "mean taken off")
+    path = save_connectivity(connectivity, tmp_path / "c.zarr", operator=operator)
+    with xr.open_zarr(path) as data:
+        matrix = data["cleaning_operator"].sel(cleaned_channel="A", filtered_channel="B")
+        assert float(matrix) == -0.5
+        assert data["cleaning_operator"].attrs["digest"] == operator.digest
+    assert set(load_connectivity(path).values) == {"coh", "wpli2_debiased"}
 
 
 def test_it_reads_back(connectivity: Connectivity, tmp_path) -> None:
