@@ -147,7 +147,7 @@ def load_connectivity(path: str | Path) -> Connectivity:
     bands: dict[str, tuple[float, float]] = {}
     n_epochs: dict[str, int] = {}
     methods: dict[str, str] = {}
-    for name, array in group.arrays():
+    for _, array in group.arrays():
         if "measure" not in array.attrs:
             continue
         measure, band = str(array.attrs["measure"]), str(array.attrs["band"])
