@@ -43,11 +43,15 @@ class Blinks:
         Median height over the robust standard deviation of the trace; 0 without blinks.
     polarity : int
         1 where blinks point up in the trace, -1 where down.
+    one_sided : float
+        Share that the blinks have in the heights of what stands out of the trace to either
+        side, 0..1: a rhythm or a jump goes both ways, a blink does not.
     """
 
     samples: Index
     contrast: float
     polarity: int
+    one_sided: float = 0.0
 
 
 def find_blinks(trace: Array, sfreq: float, *, runs: Runs | None = None) -> Blinks:
@@ -87,7 +91,8 @@ def find_blinks(trace: Array, sfreq: float, *, runs: Runs | None = None) -> Blin
     polarity = 1 if heights[0] >= heights[1] else -1
     samples = best[0] if polarity == 1 else best[1]
     contrast = float(np.median(polarity * y[samples]) / spread) if len(samples) else 0.0
-    return Blinks(samples, contrast, polarity)
+    both = sum(heights)
+    return Blinks(samples, contrast, polarity, max(heights) / both if both > 0 else 0.0)
 
 
 def _one_polarity(y: Array, sfreq: float, spread: float, runs: Runs) -> Index:

@@ -3,55 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.info import Info
 from brainforge.kernels.band_limit import band_limit
-from brainforge.kernels.blink import find_blinks
+from brainforge.kernels.blink import BLINK_BAND as SEARCHED
+from brainforge.kernels.blink import Blinks, find_blinks
 from brainforge.kernels.classify import frontal_share
 from brainforge.kernels.event_locked import locked_share
+from brainforge.kernels.gram import gram
 from brainforge.kernels.heartbeat import QRS_BAND, find_heartbeats
+from brainforge.kernels.peaks import windows
 from brainforge.learners.traces import Array32, Index, Traces
 from brainforge.result import EventTrain
 
 Floats = npt.NDArray[np.float64]
+#: traces of a whole recording, the one that was asked for, and its runs
+Trace = tuple[Traces, Array32, Index]
 
 #: seconds around a blink, and the band, in which a component has to repeat; the working copy's
 #: own high-pass is the lower edge
 BLINK_LAGS, BLINK_BAND = (-0.25, 0.35), (0.0, 10.0)
 #: a component is the eyes' where its blinks stand out, are frontal and repeat
 MIN_CONTRAST, MIN_CONTRAST_UNPLACED, MIN_FRONTAL, MIN_LOCKED = 6.0, 10.0, 0.4, 0.5
-#: components with most contrast that are looked at closely
-N_CANDIDATES = 5
+#: a component whose blinks stand out less is the eyes' all the same where there are several,
+#: all of one polarity, and where it is the more frontal and repeats the better
+FAINT_CONTRAST, FAINT_EVENTS, FAINT_ONE_SIDED = 4.0, 5, 0.8
+FAINT_FRONTAL, FAINT_LOCKED = 0.5, 0.7
+PLAIN, FAINT = 2, 1
 #: components most peaked in the QRS band that are searched for a heart
 N_SPIKY = 8
 
 
 @dataclass(frozen=True)
 class EventSource:
-    """Where events are to be found: a reference channel, or a row of the components.
+    """Where events are to be found: a reference channel, or a weighted sum of components.
 
     Parameters
     ----------
     label : str
         For the reader.
-    channel : str | None
-    row : int | None
+    channel : str
+    weights : float64 array, axes (component,) | None
+        None for a channel.
     """
 
     label: str
-    channel: str | None = None
-    row: int | None = None
+    channel: str = ""
+    weights: Floats | None = None
 
-    def trace(self, traces: Traces, row: int | None = None) -> tuple[Array32, Index]:
-        """Return the trace and its runs; ``row`` where the traces hold only some components."""
-        if self.channel is not None:
+    def trace(self, traces: Traces) -> tuple[Array32, Index]:
+        """Return the trace and its runs."""
+        if self.weights is None:
             return traces.references[self.channel], traces.reference_runs[self.channel]
-        at = self.row if row is None else row
-        return traces.x[at], traces.runs
+        return self.weights.astype(np.float32) @ traces.x, traces.runs
 
 
 def heart_source(traces: Traces, info: Info, what: str) -> EventSource | None:
@@ -101,45 +109,82 @@ def eye_source(
             trace, runs = source.trace(traces)
             contrasts.append(find_blinks(trace, info.sfreq, runs=runs).contrast)
         return channels[int(np.argmax(contrasts))]
-    found = [find_blinks(x, info.sfreq, runs=traces.runs) for x in traces.x]
-    frontal = frontal_share(topographies, positions)
-    best, most = None, 0.0
-    for row in np.argsort([-b.contrast for b in found], kind="stable")[:N_CANDIDATES]:
-        blinks, front = found[row], float(frontal[row])
-        least = MIN_CONTRAST_UNPLACED if np.isnan(front) else MIN_CONTRAST
-        if len(blinks.samples) < 2 or blinks.contrast < least or front < MIN_FRONTAL:
+    rows = _rows(traces, what)
+    best, most, seen = None, (0, 0.0), Blinks(np.zeros(0, np.int64), 0.0, 1)
+    for row, front in enumerate(frontal_share(topographies, positions)):
+        if front < MIN_FRONTAL:
             continue
-        share = locked_share(
-            traces.x[row : row + 1], blinks.samples, info.sfreq, BLINK_BAND, BLINK_LAGS,
-            runs=traces.runs,
-        )  # fmt: skip
-        score = blinks.contrast * (0.25 if np.isnan(front) else front)
-        if share[0] >= MIN_LOCKED and score > most:
-            best, most = _rows(traces, what)[row], score
-    return best
+        blinks = find_blinks(traces.x[row], info.sfreq, runs=traces.runs)
+        grade = _grade(traces, row, blinks, float(front), info.sfreq)
+        if grade > most:
+            best, most, seen = rows[row], grade, blinks
+    faint = best is not None and most[0] < PLAIN
+    return _sharpened(best, traces, seen, info.sfreq) if best and faint else best
+
+
+def _grade(
+    traces: Traces, row: int, blinks: Blinks, front: float, sfreq: float
+) -> tuple[int, float]:
+    """Return how well a component shows blinks: `PLAIN`, `FAINT` or 0, and a score within."""
+    plain = blinks.contrast >= (MIN_CONTRAST_UNPLACED if np.isnan(front) else MIN_CONTRAST)
+    faint = (
+        blinks.contrast >= FAINT_CONTRAST
+        and len(blinks.samples) >= FAINT_EVENTS
+        and blinks.one_sided >= FAINT_ONE_SIDED
+        and front >= FAINT_FRONTAL
+    )
+    if len(blinks.samples) < 2 or not (plain or faint):
+        return 0, 0.0
+    x = traces.x[row : row + 1]
+    share = locked_share(x, blinks.samples, sfreq, BLINK_BAND, BLINK_LAGS, runs=traces.runs)[0]
+    score = blinks.contrast * (0.25 if np.isnan(front) else front)
+    if plain and share >= MIN_LOCKED:
+        return PLAIN, score
+    return (FAINT, score) if faint and share >= FAINT_LOCKED else (0, 0.0)
+
+
+def _sharpened(source: EventSource, traces: Traces, blinks: Blinks, sfreq: float) -> EventSource:
+    """Return the sum of components in which the blinks found stand out most.
+
+    The field of their average over the covariance in the band that is searched: what lets
+    through least of everything else. Few components share a field whole in a short recording.
+    """
+    weights = source.weights
+    if weights is None:
+        return source
+    y = band_limit(traces.x, sfreq, *SEARCHED, runs=traces.runs)
+    before, after = round(-BLINK_LAGS[0] * sfreq), round(BLINK_LAGS[1] * sfreq)
+    cut, kept = windows(y, blinks.samples, before, after, traces.runs)
+    if len(kept) < FAINT_EVENTS:
+        return source
+    average = cut.mean(axis=1, dtype=np.float64)
+    field = average @ (weights @ average)
+    sharp = np.linalg.solve(gram(y).mean(), field)
+    best = replace(source, weights=sharp / np.linalg.norm(sharp))
+    better = find_blinks(best.trace(traces)[0], sfreq, runs=traces.runs)
+    enough = len(better.samples) >= len(blinks.samples) and better.contrast >= FAINT_CONTRAST
+    return replace(best, label=f"{source.label}, sharpened on its blinks") if enough else source
 
 
 def heart_train(
-    source: EventSource | None, trace: Callable[[EventSource], tuple[Traces, int]], info: Info
+    source: EventSource | None, trace: Callable[[EventSource], Trace], info: Info
 ) -> EventTrain:
     """Return the heartbeats of a source in absolute source samples."""
     if source is None:
         return EventTrain("ecg", np.zeros(0, np.int64), float("nan"), "no heart signal found")
-    traces, row = trace(source)
-    values, runs = source.trace(traces, row)
+    traces, values, runs = trace(source)
     beats = find_heartbeats(values, info.sfreq, runs=runs)
     samples = traces.absolute(beats.samples) * info.decim
     return EventTrain("ecg", samples, beats.rate_per_min, source.label)
 
 
 def eye_train(
-    source: EventSource | None, trace: Callable[[EventSource], tuple[Traces, int]], info: Info
+    source: EventSource | None, trace: Callable[[EventSource], Trace], info: Info
 ) -> EventTrain:
     """Return the blinks of a source in absolute source samples."""
     if source is None:
         return EventTrain("eog", np.zeros(0, np.int64), 0.0, "no eye signal found")
-    traces, row = trace(source)
-    values, runs = source.trace(traces, row)
+    traces, values, runs = trace(source)
     blinks = find_blinks(values, info.sfreq, runs=runs).samples
     minutes = int(np.diff(runs, axis=1).sum()) / info.sfreq / 60
     rate = len(blinks) / minutes if minutes else float("nan")
@@ -172,4 +217,5 @@ def _spiky_rows(traces: Traces, info: Info, what: str) -> list[EventSource]:
 
 
 def _rows(traces: Traces, what: str) -> list[EventSource]:
-    return [EventSource(f"{what} {i + 1}", row=i) for i in range(len(traces.x))]
+    unit = np.eye(len(traces.x))
+    return [EventSource(f"{what} {i + 1}", weights=row) for i, row in enumerate(unit)]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.learners.artifact_plan import Plan
+from brainforge.learners.artifact_separation import Separation
 from brainforge.operator import Operator
 from brainforge.result import Artifacts, Component, EventTrain, Interval
 
@@ -116,22 +117,29 @@ def listed(counts: dict[str, int]) -> str:
     return f"{words} component{'s' if sum(counts.values()) > 1 else ''}"
 
 
-def sentences(plan: Plan, note: str, n_fitted: int, operator: Operator) -> str:
+def sentences(plan: Plan, part: Separation, operator: Operator) -> str:
     """Return what was done, for the report."""
     channels = f"{len(plan.names)} channels (rank {plan.white.rank}), {plan.n_samples:,} samples"
     if plan.method == "ica":
         how = (
-            f"Independent component analysis of {channels}: {n_fitted} components holding "
-            f"{plan.white.explained:.0%} of the variance; {note}."
+            f"Independent component analysis of {channels}: {part.n_fitted} components holding "
+            f"{plan.white.explained:.0%} of the variance; {part.note}."
         )
     elif plan.method == "ssp":
         how = (
             f"Signal-space vectors of the event-locked averages ({channels}; {plan.reason}): "
-            f"{n_fitted} in all."
+            f"{len(part.verdicts)} in all."
         )
     else:
         return f"No component removed from {channels}: {plan.reason}."
     words = listed(operator.params["removed"])
+    if plan.method == "ica" and part.verdicts:
+        kinds = [v.kind for v in part.verdicts]
+        made = listed({k: kinds.count(k) for k in KIND_WORDS})
+        how += (
+            f" Beyond these, {made} made from the event-locked averages, of which the "
+            "independent ones leave too much."
+        )
     if not words:
         return f"{how} No component was removed."
     share = operator.params["variance_removed"]

@@ -7,20 +7,16 @@ kind scaled to unit mean variance; bad channels and masked samples take no part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.backend import Backend
-from brainforge.errors import InputError, KernelInputError
+from brainforge.errors import InputError
 from brainforge.info import Info
-from brainforge.kernels.apply import apply_matrix
 from brainforge.kernels.classify import Thresholds, Verdict, power_spectra
-from brainforge.kernels.gram import gram as gram_of
 from brainforge.kernels.parallel import single_threaded_blas
-from brainforge.kernels.picard import Unmixing, picard
-from brainforge.kernels.whitening import Whitening
 from brainforge.learners.artifact_components import (
     Fields,
     component_scores,
@@ -31,6 +27,7 @@ from brainforge.learners.artifact_components import (
 )
 from brainforge.learners.artifact_events import (
     EventSource,
+    Trace,
     eye_source,
     eye_train,
     head_positions,
@@ -38,7 +35,14 @@ from brainforge.learners.artifact_events import (
     heart_train,
 )
 from brainforge.learners.artifact_model import ArtifactModel, removal, sentences
-from brainforge.learners.artifact_plan import Plan, as_input_error, make_plan, with_method
+from brainforge.learners.artifact_plan import Plan, make_plan, with_method
+from brainforge.learners.artifact_rest import kept_for, locked_rest
+from brainforge.learners.artifact_separation import (
+    Separation,
+    separate,
+    sources_of,
+    unit_variance,
+)
 from brainforge.learners.artifact_ssp import signal_space
 from brainforge.learners.traces import Progress, Traces, Working, excerpt, project
 from brainforge.measures.gram import GramResult
@@ -48,26 +52,10 @@ from brainforge.result import Component, EventTrain
 
 #: columns held in memory at most (40 components x 1.25 million x 4 bytes = 200 MB)
 MOST_COLUMNS = 1_250_000
-#: columns that ICA is fitted on at most; more change it less than its sampling error
-MOST_FITTED = 500_000
 #: seconds that scores and spectra rest on at most, evenly spread
 MOST_SCORED_S = 300.0
-#: the fit ends at this share of the gradient's sampling error, one over the root of the number
-#: of samples: components of Gaussian noise would take many iterations more and mean nothing
-GRADIENT_SHARE, MAX_ITER = 0.1, 200
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Separation:
-    """Components of unit variance: rows of ``unmixing`` over principal components."""
-
-    unmixing: Floats
-    topographies: Floats
-    note: str = ""
-    #: what each component is, where that is known from how it was made
-    verdicts: tuple[Verdict, ...] | None = None
 
 
 def learn_artifacts(
@@ -123,18 +111,24 @@ def learn_artifacts(
         tell("artifacts: separating", 0.0)
         plan = with_method(plan, params, traces.n_columns * every)
         traces = _centred(traces, len(plan.white.whitener))
-        part = _separate(plan, traces, threads)
-        sources = _sources(part, traces, threads)
+        part = separate(plan, traces, threads)
+        sources = sources_of(part, traces, threads)
         tell("artifacts: finding heart and eyes", 0.0)
         trains = _events(working, plan, part, sources, info, every, threads)
         events = {t.kind: traces.columns(t.samples // info.decim) for t in trains}
         if plan.method != "ica":
             part = _vectors(plan, traces, info, events)
-            sources = _sources(part, traces, threads)
+            sources = sources_of(part, traces, threads)
         tell("artifacts: judging components", 0.0)
         components, freqs = _components(
             plan, part, sources, info, events, thresholds or Thresholds(), params
         )
+        if plan.method == "ica" and params.method != "none":
+            rest = locked_rest(part, plan.white.scale, sources, info.sfreq, events, components)
+            sources = sources_of(rest.part, traces, threads)
+            more, _ = _components(plan, rest.part, sources, info, events, Thresholds(), params)
+            components = _with_rest(components, more, rest.replaced)
+            part = part.joined(rest.part)
     return _model(plan, part, operator, info, params, components, freqs, trains)
 
 
@@ -161,67 +155,20 @@ def _centred(traces: Traces, n: int) -> Traces:
     return replace(traces, x=x)
 
 
-def _sources(part: _Separation, traces: Traces, threads: int) -> Traces:
-    return replace(traces, x=apply_matrix(part.unmixing, traces.x, n_threads=threads))
-
-
-def _separate(plan: Plan, traces: Traces, threads: int) -> _Separation:
-    """Return independent components, or the principal ones where there is no ICA."""
-    x, dewhitener = traces.x, plan.white.dewhitener
-    if plan.method != "ica":
-        return _unit(_Separation(np.eye(len(x)), dewhitener), traces)
-    step = -(-x.shape[1] // MOST_FITTED)
-    if step > 1:
-        x = np.ascontiguousarray(x[:, ::step])
-    values, vectors = np.linalg.eigh(gram_of(x).mean())
-    # white on these very samples: masks and means make them differ a little from the whitener's
-    start = (vectors / np.sqrt(np.maximum(values, np.finfo(float).tiny))) @ vectors.T
-    tol = GRADIENT_SHARE / float(np.sqrt(x.shape[1]))
-    try:
-        fit = picard(x, start, ortho=True, tol=tol, max_iter=MAX_ITER, n_threads=threads)
-    except KernelInputError as error:
-        raise as_input_error(error) from error
-    part = _unit(_Separation(fit.matrix, dewhitener @ np.linalg.inv(fit.matrix)), traces)
-    order = np.argsort(-_strength(part, plan.white), kind="stable")
-    return _Separation(part.unmixing[order], part.topographies[:, order], _fit_note(fit))
-
-
-def _fit_note(fit: Unmixing) -> str:
-    state = "converged" if fit.converged else "not converged"
-    return f"Picard {state} after {fit.n_iter} iterations, gradient {fit.gradient_norm:.1g}"
-
-
-def _strength(part: _Separation, white: Whitening) -> Floats:
-    """Return the scaled variance that each component brings to the channels."""
-    return np.sum((part.topographies / white.scale[:, None]) ** 2, axis=0)
-
-
-def _unit(part: _Separation, traces: Traces) -> _Separation:
-    """Return components of unit variance with a fixed sign (the strongest channel positive)."""
-    u, fields = part.unmixing, part.topographies
-    if not len(u):
-        return part
-    variance = np.einsum("ij,jk,ik->i", u, gram_of(traces.x).mean(), u)
-    size = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
-    strongest = fields[np.abs(fields).argmax(axis=0), np.arange(len(size))]
-    size = np.where(strongest < 0, -size, size)
-    return replace(part, unmixing=u / size[:, None], topographies=fields * size)
-
-
 def _vectors(
     plan: Plan, traces: Traces, info: Info, events: dict[str, npt.NDArray[np.int64]]
-) -> _Separation:
+) -> Separation:
     """Return the signal-space vectors of heart and eyes; none where there are too few channels."""
     wanted = events if plan.method == "ssp" else {}
     space = signal_space(traces, plan.white, info.sfreq, wanted)
     verdicts = tuple(Verdict(k, r) for k, r in zip(space.kinds, space.reasons))
-    return _unit(_Separation(space.unmixing, space.topographies, verdicts=verdicts), traces)
+    return unit_variance(Separation(space.unmixing, space.topographies, verdicts=verdicts), traces)
 
 
 def _events(
     working: Working,
     plan: Plan,
-    part: _Separation,
+    part: Separation,
     sources: Traces,
     info: Info,
     every: int,
@@ -234,19 +181,21 @@ def _events(
     scaled = part.topographies / plan.white.scale[:, None]
     eyes = eye_source(some, info, what, scaled, head_positions(info, plan.names))
 
-    def whole(source: EventSource) -> tuple[Traces, int]:
+    def whole(source: EventSource) -> Trace:
         if every == 1:
-            return sources, source.row or 0
-        rows = part.unmixing[[source.row or 0]] @ plan.matrix
+            return sources, *source.trace(sources)
+        weights = np.eye(1, len(sources.x))[0] if source.weights is None else source.weights
+        rows = weights[None] @ part.unmixing @ plan.matrix
         channels = (source.channel,) if source.channel else ()
-        return project(working, plan.names, rows, references=channels, n_threads=threads), 0
+        found = project(working, plan.names, rows, references=channels, n_threads=threads)
+        return found, *replace(source, weights=None if source.channel else np.ones(1)).trace(found)
 
     return heart_train(heart, whole, info), eye_train(eyes, whole, info)
 
 
 def _components(
     plan: Plan,
-    part: _Separation,
+    part: Separation,
     sources: Traces,
     info: Info,
     events: dict[str, npt.NDArray[np.int64]],
@@ -263,16 +212,25 @@ def _components(
         spectra,
         fields,
         scores,
-        list(part.verdicts) if part.verdicts is not None else judge(scores, thresholds),
+        [*judge(scores[: part.n_fitted], thresholds), *part.verdicts],
         excerpts=excerpts(some, info.sfreq, inside["eog"]),
         remove=params.method != "none",
     )
     return components, spectra[0]
 
 
+def _with_rest(
+    components: tuple[Component, ...], more: tuple[Component, ...], replaced: dict[int, int]
+) -> tuple[Component, ...]:
+    """Return independent components and, after them, those of the event-locked averages."""
+    n = len(components)
+    first = (kept_for(c, n + replaced[c.index]) if c.index in replaced else c for c in components)
+    return (*first, *(replace(c, index=n + c.index) for c in more))
+
+
 def _model(
     plan: Plan,
-    part: _Separation,
+    part: Separation,
     operator: Operator,
     info: Info,
     params: ArtifactRecipe,
@@ -291,7 +249,7 @@ def _model(
         freqs=freqs,
         excerpt_sfreq=info.sfreq / excerpt_step(info.sfreq),
         variance_removed=float(taken.params["variance_removed"]),
-        text=sentences(plan, part.note, len(components), taken),
+        text=sentences(plan, part, taken),
     )
 
 

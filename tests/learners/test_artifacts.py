@@ -256,7 +256,7 @@ def test_long_recordings_are_held_in_part(monkeypatch):
     working, beats, blinks, heart, eyes = simulated(seconds=160, eog=True)
     monkeypatch.setattr("brainforge.learners.artifacts.MOST_COLUMNS", 15_000)
     monkeypatch.setattr("brainforge.learners.artifacts.MOST_SCORED_S", 30.0)
-    monkeypatch.setattr("brainforge.learners.artifacts.MOST_FITTED", 12_000)
+    monkeypatch.setattr("brainforge.learners.artifact_separation.MOST_FITTED", 12_000)
     model = learn_artifacts(working, mags(working.info), working.info, RECIPE)
     assert model.ecg.n_events == len(beats)
     assert model.eog.n_events == len(blinks)

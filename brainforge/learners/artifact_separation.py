@@ -1,0 +1,108 @@
+"""Components out of principal components: independent ones, or the principal ones themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.errors import KernelInputError
+from brainforge.kernels.apply import apply_matrix
+from brainforge.kernels.classify import Verdict
+from brainforge.kernels.gram import gram
+from brainforge.kernels.picard import Unmixing, picard
+from brainforge.kernels.whitening import Whitening
+from brainforge.learners.artifact_plan import Plan, as_input_error
+from brainforge.learners.traces import Traces
+
+#: columns that ICA is fitted on at most; more change it less than its sampling error
+MOST_FITTED = 500_000
+#: the fit ends at this share of the gradient's sampling error, one over the root of the number
+#: of samples: components of Gaussian noise would take many iterations more and mean nothing
+GRADIENT_SHARE, MAX_ITER = 0.1, 200
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Separation:
+    """Components of unit variance.
+
+    Parameters
+    ----------
+    unmixing : float64 array, axes (component, principal component)
+    topographies : float64 array, axes (channel, component)
+    note : str
+        How the fit went.
+    verdicts : tuple of Verdict
+        What the last components are, where that is known from how they were made.
+    """
+
+    unmixing: Floats
+    topographies: Floats
+    note: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def n_fitted(self) -> int:
+        """Number of components that were separated, not made from events."""
+        return len(self.unmixing) - len(self.verdicts)
+
+    def joined(self, other: Separation) -> Separation:
+        """Return these components and, after them, others that were made from events."""
+        return Separation(
+            np.concatenate([self.unmixing, other.unmixing]),
+            np.concatenate([self.topographies, other.topographies], axis=1),
+            self.note,
+            (*self.verdicts, *other.verdicts),
+        )
+
+
+def sources_of(part: Separation, traces: Traces, threads: int) -> Traces:
+    """Return the components' time courses."""
+    return replace(traces, x=apply_matrix(part.unmixing, traces.x, n_threads=threads))
+
+
+def separate(plan: Plan, traces: Traces, threads: int) -> Separation:
+    """Return independent components, or the principal ones where there is no ICA."""
+    x, dewhitener = traces.x, plan.white.dewhitener
+    if plan.method != "ica":
+        return unit_variance(Separation(np.eye(len(x)), dewhitener), traces)
+    step = -(-x.shape[1] // MOST_FITTED)
+    if step > 1:
+        x = np.ascontiguousarray(x[:, ::step])
+    values, vectors = np.linalg.eigh(gram(x).mean())
+    # white on these very samples: masks and means make them differ a little from the whitener's
+    start = (vectors / np.sqrt(np.maximum(values, np.finfo(float).tiny))) @ vectors.T
+    tol = GRADIENT_SHARE / float(np.sqrt(x.shape[1]))
+    try:
+        fit = picard(x, start, ortho=True, tol=tol, max_iter=MAX_ITER, n_threads=threads)
+    except KernelInputError as error:
+        raise as_input_error(error) from error
+    fields = dewhitener @ np.linalg.inv(fit.matrix)
+    part = unit_variance(Separation(fit.matrix, fields), traces)
+    order = np.argsort(-_strength(part, plan.white), kind="stable")
+    return Separation(part.unmixing[order], part.topographies[:, order], _fit_note(fit))
+
+
+def unit_variance(part: Separation, traces: Traces) -> Separation:
+    """Return components of unit variance with a fixed sign (the strongest channel positive)."""
+    u, fields = part.unmixing, part.topographies
+    if not len(u):
+        return part
+    variance = np.einsum("ij,jk,ik->i", u, gram(traces.x).mean(), u)
+    size = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
+    strongest = fields[np.abs(fields).argmax(axis=0), np.arange(len(size))]
+    size = np.where(strongest < 0, -size, size)
+    return replace(part, unmixing=u / size[:, None], topographies=fields * size)
+
+
+def _fit_note(fit: Unmixing) -> str:
+    state = "converged" if fit.converged else "not converged"
+    return f"Picard {state} after {fit.n_iter} iterations, gradient {fit.gradient_norm:.1g}"
+
+
+def _strength(part: Separation, white: Whitening) -> Floats:
+    """Return the scaled variance that each component brings to the channels."""
+    return np.sum((part.topographies / white.scale[:, None]) ** 2, axis=0)
