@@ -30,8 +30,12 @@ def build(material: Material) -> Comparison:
 
     def figures(theirs: Any, got: Any) -> list[Figure]:
         want = FT * (theirs - offset[:, None])
-        error = np.abs(got - want).max(axis=1) / x32.std(axis=1)
-        return [Figure("largest difference over channel RMS before", float(error.max()), 1e-5)]
+        error, rms = got - want, x32.std(axis=1)
+        over = "over channel RMS before"
+        return [
+            Figure(f"RMS difference {over}", float((error.std(axis=1) / rms).max()), 1e-5),
+            Figure(f"largest difference {over}", float((np.abs(error).max(axis=1) / rms).max())),
+        ]
 
     return Comparison(
         title="remove components",
