@@ -21,7 +21,7 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 #: band of muscle activity in Hz
 BAND = (110.0, 140.0)
-_TRANSITION = 20.0
+_TRANSITION = 10.0
 _NARROWEST = 5.0  # Hz that must be left between the band and the Nyquist rate
 _RATE = 100.0  # 110-140 Hz lies between two multiples of half of it: the band folds onto itself
 _PER_WINDOW = 10
