@@ -20,6 +20,8 @@ from brainforge.kernels.peaks import local_maxima, spaced_peaks, windows
 BLINK_BAND = (1.0, 10.0)
 #: seconds: nearest two blinks; half width of the shape
 DISTANCE, HALF_SHAPE = 0.3, 0.2
+#: seconds around a blink in which its trough is looked for
+TROUGH = 0.4
 #: lowest height in robust standard deviations, and as a share of the typical blink's
 MIN_HEIGHT, SHARE = 5.0, 0.35
 #: lowest correlation with the typical blink
@@ -44,8 +46,8 @@ class Blinks:
     polarity : int
         1 where blinks point up in the trace, -1 where down.
     one_sided : float
-        Share that the blinks have in the heights of what stands out of the trace to either
-        side, 0..1: a rhythm or a jump goes both ways, a blink does not.
+        Median over blinks of the height over the sum of it and of the deepest trough around,
+        0..1: a rhythm or a jump goes both ways and is near 0.5, a blink is above.
     """
 
     samples: Index
@@ -91,8 +93,17 @@ def find_blinks(trace: Array, sfreq: float, *, runs: Runs | None = None) -> Blin
     polarity = 1 if heights[0] >= heights[1] else -1
     samples = best[0] if polarity == 1 else best[1]
     contrast = float(np.median(polarity * y[samples]) / spread) if len(samples) else 0.0
-    both = sum(heights)
-    return Blinks(samples, contrast, polarity, max(heights) / both if both > 0 else 0.0)
+    one_sided = _one_sided(polarity * y, samples, sfreq, bounds)
+    return Blinks(samples, contrast, polarity, one_sided)
+
+
+def _one_sided(y: Array, samples: Index, sfreq: float, runs: Runs) -> float:
+    reach = int(TROUGH * sfreq)
+    cut, kept = windows(y, samples, reach, reach + 1, runs)
+    if not len(kept):
+        return 0.0
+    height, trough = cut[:, reach], np.maximum(-cut.min(axis=1), 0.0)
+    return float(np.median(height / (height + trough)))
 
 
 def _one_polarity(y: Array, sfreq: float, spread: float, runs: Runs) -> Index:

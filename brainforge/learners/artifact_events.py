@@ -29,9 +29,12 @@ Trace = tuple[Traces, Array32, Index]
 BLINK_LAGS, BLINK_BAND = (-0.25, 0.35), (0.0, 10.0)
 #: a component is the eyes' where its blinks stand out, are frontal and repeat
 MIN_CONTRAST, MIN_CONTRAST_UNPLACED, MIN_FRONTAL, MIN_LOCKED = 6.0, 10.0, 0.4, 0.5
+#: a rhythm, or a jump once it is high-passed, goes as far down as up (0.5), a blink does not;
+#: less is asked of faint ones, for noise deepens their troughs
+MIN_ONE_SIDED, FAINT_ONE_SIDED = 0.62, 0.57
 #: a component whose blinks stand out less is the eyes' all the same where there are several,
-#: all of one polarity, and where it is the more frontal and repeats the better
-FAINT_CONTRAST, FAINT_EVENTS, FAINT_ONE_SIDED = 4.0, 5, 0.8
+#: and where it is the more frontal and repeats the better
+FAINT_CONTRAST, FAINT_EVENTS = 4.0, 5
 FAINT_FRONTAL, FAINT_LOCKED = 0.5, 0.7
 PLAIN, FAINT = 2, 1
 #: components most peaked in the QRS band that are searched for a heart
@@ -126,14 +129,18 @@ def _grade(
     traces: Traces, row: int, blinks: Blinks, front: float, sfreq: float
 ) -> tuple[int, float]:
     """Return how well a component shows blinks: `PLAIN`, `FAINT` or 0, and a score within."""
-    plain = blinks.contrast >= (MIN_CONTRAST_UNPLACED if np.isnan(front) else MIN_CONTRAST)
+    plain = (
+        len(blinks.samples) >= 2
+        and blinks.contrast >= (MIN_CONTRAST_UNPLACED if np.isnan(front) else MIN_CONTRAST)
+        and blinks.one_sided >= MIN_ONE_SIDED
+    )
     faint = (
         blinks.contrast >= FAINT_CONTRAST
         and len(blinks.samples) >= FAINT_EVENTS
         and blinks.one_sided >= FAINT_ONE_SIDED
         and front >= FAINT_FRONTAL
     )
-    if len(blinks.samples) < 2 or not (plain or faint):
+    if not (plain or faint):
         return 0, 0.0
     x = traces.x[row : row + 1]
     share = locked_share(x, blinks.samples, sfreq, BLINK_BAND, BLINK_LAGS, runs=traces.runs)[0]

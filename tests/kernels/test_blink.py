@@ -30,6 +30,16 @@ def test_finds_all_blinks(n, seed, sign):
     assert np.abs(blinks.samples - truth).max() <= 10
 
 
+@pytest.mark.parametrize("noise", [0.01, 0.1, 0.2])
+def test_blinks_go_one_way_and_jumps_both(noise):
+    trace, _ = eyes(12, 60, 250.0, noise, 3)
+    assert 0.6 < find_blinks(trace, 250.0).one_sided < 1
+    jumps = np.random.default_rng(0).normal(size=15_000)
+    jumps += 40 * ((np.arange(15_000) // 3_000) % 2)
+    assert 0.4 < find_blinks(jumps, 250.0).one_sided < 0.57
+    assert find_blinks(np.random.default_rng(0).normal(size=15_000), 250.0).one_sided == 0
+
+
 def test_noise_has_no_blinks():
     assert not sum(
         len(find_blinks(np.random.default_rng(s).normal(size=15_000), 250.0).samples)
