@@ -120,7 +120,8 @@ class AecMeasure:
         seconds = self._cutter.length / self.picks.sfreq
         text = (
             "orthogonalised amplitude envelope correlation, both directions' mean, "
-            f"{'absolute' if self.absolute else 'signed'}; {n} epoch{'' if n == 1 else 's'} of {seconds:.3g} s, "
+            f"{'absolute' if self.absolute else 'signed'}; "
+            f"{n} epoch{'' if n == 1 else 's'} of {seconds:.3g} s, "
             f"{self.edge:g} s left out at either end"
         )
         return Connectivity(
