@@ -88,7 +88,7 @@ def _run(
 ) -> Result:
     info = recording.info
     size = grid_size(info.sfreq, decimation(info.sfreq, recipe.filter.working_rate_min))
-    with Pipeline(recipe, info, backend, progress=progress) as pipe:
+    with Pipeline(recipe, info, backend, progress=progress, lasting=True) as pipe:
         waited = _feed(pipe, recording.blocks(size), recording.n_samples, progress)
         return _timed(pipe.finish(Account.of(recording)), waited, pipe)
 

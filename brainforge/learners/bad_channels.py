@@ -30,6 +30,9 @@ from brainforge.units import MEG_KINDS, working_unit
 
 Floats = npt.NDArray[np.float64]
 
+#: points of a gain's course at most; more cost time and tell nothing new
+MOST_CHUNKS = 60
+
 KIND_NAMES = {"mag": "magnetometers", "grad": "gradiometers"}
 _RAW_KINDS = (*MEG_KINDS, "ref_mag", "ref_grad", "eeg")
 
@@ -98,6 +101,7 @@ def find_bad_channels(
         Of the working signal.
     params : BadChannelParams
     """
+    gram = gram.coarse(MOST_CHUNKS)
     found = {
         c.name: BadChannel(c.name, "marked", "Marked bad in the recording or by the user.", 1, 1)
         for c in info.channels

@@ -7,7 +7,7 @@ samples are multiplied once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,27 @@ class GramResult:
     def covariance(self) -> npt.NDArray[np.float64]:
         """Mean products over everything seen, axes (channel, channel)."""
         return self.total.mean()
+
+    def coarse(self, most: int) -> GramResult:
+        """Return the same with at most ``most`` chunks, neighbours averaged.
+
+        Products of a pair are weighted by the fewer of its two channels' believed samples.
+        """
+        size = -(-len(self.starts) // most)
+        if size <= 1:
+            return self
+        firsts = np.arange(0, len(self.starts), size)
+        chunks = np.empty((len(firsts), *self.chunks.shape[1:]), dtype=np.float32)
+        for out, first in zip(chunks, firsts):
+            part = slice(first, first + size)
+            n = self.n_samples[part].astype(np.float32)
+            weight = np.minimum(n[:, :, None], n[:, None, :])
+            total = weight.sum(axis=0)
+            products = (weight * self.chunks[part]).sum(axis=0)
+            np.divide(products, total, out=out, where=total > 0)
+            out[total == 0] = 0.0
+        n_samples = np.add.reduceat(self.n_samples, firsts, axis=0)
+        return replace(self, starts=self.starts[firsts], n_samples=n_samples, chunks=chunks)
 
     def rows(self, names: Iterable[str]) -> npt.NDArray[np.intp]:
         """Return the positions of the named channels on the axes."""

@@ -17,6 +17,7 @@ from brainforge.measures.muscle import MuscleMeasure
 from brainforge.measures.psd import WelchMeasure
 from brainforge.measures.raw_quality import RawQualityMeasure
 from brainforge.pipeline.grid import decimation, grid_size
+from brainforge.pipeline.lane import Lane
 from brainforge.pipeline.summaries import line_level_db
 from brainforge.recipe import Recipe
 from brainforge.regrid import Regrid
@@ -64,35 +65,57 @@ class FirstPass:
     backend : Backend
     folder : str | None
         Where the working copy lives.
+    lasting : bool
+        Whether the blocks fed stay as they are after `feed` has returned. If not (a source that
+        reuses its buffer) `feed` waits until they have been used.
     """
 
     def __init__(
-        self, recipe: Recipe, info: Info, backend: Backend, folder: str | None = None
+        self,
+        recipe: Recipe,
+        info: Info,
+        backend: Backend,
+        folder: str | None = None,
+        *,
+        lasting: bool = False,
     ) -> None:
         self.recipe, self.backend, self.folder = recipe, backend, folder
         self.info = info
         self.decim = decimation(info.sfreq, recipe.filter.working_rate_min)
-        self.raw_quality = RawQualityMeasure(info, backend)
-        self.muscle = MuscleMeasure(info, backend) if recipe.quality.muscle else None
+        self._shared = replace(backend, n_threads=max(backend.threads // 2, 1))
+        self.raw_quality = RawQualityMeasure(info, self._shared)
+        self.muscle = MuscleMeasure(info, self._shared) if recipe.quality.muscle else None
         self._regrid = Regrid(grid_size(info.sfreq, self.decim))
         self._bound = False
+        self._lasting = lasting
+        # judging, filtering and summing each in a lane of its own; they share the threads
+        self._filtering, self._summing = Lane("filter"), Lane("sums")
 
     def feed(self, raw: RawBlock) -> None:
         """Take a block of any size."""
         for block in self._regrid.process(raw):
             self._take(block)
+        if not self._lasting:
+            self._drain()
 
     def finish(self) -> None:
         """Flush what is left in the filters."""
         for block in self._regrid.finish():
             self._take(block)
+        self._drain()
         for out in self._fir.finish():
             self._keep(out)
 
     def close(self) -> None:
-        """Delete the working copy."""
+        """Stop the lanes and delete the working copy."""
+        self._filtering.close()
+        self._summing.close()
         if self._bound:
             self.working.close()
+
+    def _drain(self) -> None:
+        self._filtering.drain()
+        self._summing.drain()
 
     def line_db(self, names: tuple[str, ...]) -> Floats:
         """Return the mains level of the raw signal over its neighbours in dB, (channel,)."""
@@ -128,13 +151,13 @@ class FirstPass:
         f = self.recipe.filter
         line = self.info.line_freq if f.notch else None
         self.stage = FusedFir(f.l_freq, f.h_freq, line, decim=self.decim)
-        self._fir = self.stage.bind(self.info, self.backend)
+        self._fir = self.stage.bind(self.info, self._shared)
         self.working = WorkingCopy(self._fir.info, self.folder)
-        self.gram = GramMeasure(self._fir.info, self.backend)
+        self.gram = GramMeasure(self._fir.info, self._shared)
         meg = self._fir.info.pick(self._fir.info.names_of(*MEG_KINDS))
         self._meg_rows = self._fir.info.rows(meg.names)
         s = self.recipe.spectra
-        self.psd = WelchMeasure(meg, self.backend, seg_s=s.segment_s, overlap=s.overlap)
+        self.psd = WelchMeasure(meg, self._shared, seg_s=s.segment_s, overlap=s.overlap)
         self._bound = True
 
     def _take(self, block: RawBlock) -> None:
@@ -142,10 +165,13 @@ class FirstPass:
             self._bind(block)
         masks = self.raw_quality.judge(block)
         block = replace(block, masks=block.masks + masks)
+        self._filtering.put(self._filter, block)
         if self.muscle is not None:
             self.muscle.update(block)
+
+    def _filter(self, block: RawBlock) -> None:
         for out in self._fir.process(block):
-            self._keep(out)
+            self._summing.put(self._keep, out)
 
     def _keep(self, block: Block) -> None:
         self.working.write(block)

@@ -38,6 +38,9 @@ class Pipeline:
         Told the stage in words and the share of it that is done.
     folder : str | None
         Where the working copy lives; the system's temporary folder where None.
+    lasting : bool
+        Whether blocks stay as they are after `feed` has returned: true of a Recording's, not
+        of a source that reuses its buffer.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Pipeline:
         *,
         progress: Progress | None = None,
         folder: str | None = None,
+        lasting: bool = False,
     ) -> None:
         if not info.names_of(*MEG_KINDS, bads=False):
             kinds = sorted({c.kind for c in info.channels})
@@ -72,7 +76,7 @@ class Pipeline:
         #: blocks of a stream that may still turn out to be a short recording
         self._kept: list[RawBlock] = []
         self._enough = round(SHORTEST_FULL_S * info.sfreq)
-        self._folder = folder
+        self._folder, self._lasting = folder, lasting
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +100,9 @@ class Pipeline:
             # a source may reuse its buffer, so what has to wait is copied
             self._kept.append(replace(raw, data=raw.data.copy()))
             if self.recipe.mode != "short" and self._longest() >= self._enough:
-                self._first = FirstPass(self.recipe, self.info, self.backend, self._folder)
+                self._first = FirstPass(
+                    self.recipe, self.info, self.backend, self._folder, lasting=self._lasting
+                )
                 for block in self._kept:
                     self._first.feed(block)
                 self._kept = []

@@ -11,6 +11,7 @@ from brainforge.measures.connectivity import ConnectivityMeasure, combined
 from brainforge.measures.psd import WelchMeasure
 from brainforge.pipeline.cleaning import Cleaner
 from brainforge.pipeline.clock import Clock, Progress
+from brainforge.pipeline.lane import Lane
 from brainforge.recipe import Recipe
 from brainforge.result import Connectivity
 from brainforge.units import MEG_KINDS
@@ -41,17 +42,18 @@ def second_pass(
     s = recipe.spectra
     psd = WelchMeasure(cleaner.info, backend, seg_s=s.segment_s, overlap=s.overlap)
     pairs = _pair_measures(cleaner.info, recipe, backend)
-    for i, block in enumerate(working.blocks()):
-        with clock("preprocess_s"):
-            clean = cleaner(block)
-            psd.update(clean)
+    with Lane("pairs") as lane:
+        for i, block in enumerate(working.blocks()):
+            with clock("preprocess_s"):
+                clean = cleaner(block)
+                for measure in pairs:
+                    lane.put(measure.update, clean)
+                psd.update(clean)
+            progress("measuring connectivity" if pairs else "measuring spectra",
+                     (i + 1) / working.n_blocks)  # fmt: skip
         with clock("connectivity_s"):
-            for measure in pairs:
-                measure.update(clean)
-        progress("measuring connectivity" if pairs else "measuring spectra",
-                 (i + 1) / working.n_blocks)  # fmt: skip
-    with clock("connectivity_s"):
-        connectivity = combined(*(m.result() for m in pairs)) if pairs else None
+            lane.drain()
+            connectivity = combined(*(m.result() for m in pairs)) if pairs else None
     return Measured(psd, connectivity)
 
 

@@ -71,6 +71,16 @@ def test_a_longer_block_is_cut_into_chunks_on_the_absolute_grid():
     np.testing.assert_array_equal(long.chunks[1:], whole.chunks[1:])
 
 
+def test_coarser_chunks_average_their_parts_by_samples():
+    fine = fed(blocks()).result()
+    coarse = fine.coarse(2)
+    np.testing.assert_array_equal(coarse.starts, [0, 1000])
+    np.testing.assert_array_equal(coarse.n_samples, fine.n_samples[::2] + fine.n_samples[1::2])
+    np.testing.assert_allclose(coarse.chunks[0], fine.chunks[:2].mean(axis=0), rtol=1e-5, atol=1e-6)
+    assert fine.coarse(4) is fine
+    assert coarse.total is fine.total
+
+
 def test_checkpoint():
     parts = blocks()
     first = fed(parts[:2])

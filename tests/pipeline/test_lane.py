@@ -1,0 +1,71 @@
+"""A lane keeps order, holds few pieces back, and lets errors surface."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import pytest
+
+from brainforge.pipeline.lane import BACKLOG, Lane
+
+
+def test_calls_run_in_order_and_drain_waits_for_them() -> None:
+    seen: list[int] = []
+    with Lane("test") as lane:
+        for i in range(20):
+            lane.put(seen.append, i)
+        lane.drain()
+        assert seen == list(range(20))
+
+
+def test_an_error_surfaces_and_nothing_behind_it_runs() -> None:
+    seen: list[int] = []
+
+    def fail() -> None:
+        raise OSError("disk gone")
+
+    with Lane("test") as lane:
+        lane.put(fail)
+        lane.put(seen.append, 1)
+        with pytest.raises(OSError, match="disk gone"):
+            lane.drain()
+        lane.drain()
+    assert seen == []
+
+
+def test_no_more_than_the_backlog_waits() -> None:
+    go, begun = Event(), Event()
+    seen: list[int] = []
+
+    def first() -> None:
+        begun.set()
+        assert go.wait(10)
+
+    with Lane("test") as lane:
+        lane.put(first)
+        assert begun.wait(10)
+        for i in range(BACKLOG - 1):
+            lane.put(seen.append, i)
+        assert len(lane._waiting) == BACKLOG
+        go.set()
+        lane.put(seen.append, 99)
+        lane.drain()
+    assert seen == [*range(BACKLOG - 1), 99]
+
+
+def test_closing_leaves_what_has_not_begun() -> None:
+    go, begun = Event(), Event()
+    seen: list[int] = []
+
+    def first() -> None:
+        begun.set()
+        assert go.wait(10)
+
+    lane = Lane("test")
+    lane.put(first)
+    assert begun.wait(10)
+    lane.put(seen.append, 1)
+    lane._failed = True
+    go.set()
+    lane.close()
+    assert seen == []
