@@ -46,8 +46,11 @@ def second_pass(
         for i, block in enumerate(working.blocks()):
             with clock("preprocess_s"):
                 clean = cleaner(block)
+            # what this waits for a full lane is time that connectivity takes
+            with clock("connectivity_s"):
                 for measure in pairs:
                     lane.put(measure.update, clean)
+            with clock("preprocess_s"):
                 psd.update(clean)
             progress("measuring connectivity" if pairs else "measuring spectra",
                      (i + 1) / working.n_blocks)  # fmt: skip
