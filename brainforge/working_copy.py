@@ -1,8 +1,8 @@
-"""WorkingCopy: the filtered, decimated signal of one recording, kept on disk between passes.
+"""WorkingCopy: the filtered, decimated signal of one recording, kept between the passes.
 
-30 minutes of 306 channels at 250 Hz are 0.55 GB: too much to hold beside the measures, little
-enough for the page cache. It lives in a temporary file that nobody else can open, so nothing
-is left behind whatever happens.
+30 minutes of 306 channels at 250 Hz are 0.55 GB, read three times: that much is held in memory.
+What comes beyond goes to a temporary file that nobody else can open, so memory stays bounded
+whatever the recording's length, and nothing is left behind whatever happens.
 """
 
 from __future__ import annotations
@@ -20,13 +20,19 @@ from brainforge.block import Block, Mask
 from brainforge.errors import OutputError
 from brainforge.info import Info
 
+#: 35 minutes of 306 channels at 250 Hz
+HELD_BYTES = 640 * 2**20
+
 
 @dataclass(frozen=True)
 class _Entry:
-    offset: int
+    """A block: held in memory, or at an offset of the file."""
+
     start: int
     n_samples: int
     masks: tuple[Mask, ...]
+    held: npt.NDArray[np.float32] | None
+    offset: int
 
 
 class WorkingCopy:
@@ -38,10 +44,13 @@ class WorkingCopy:
         Of the blocks (working rate; fT, fT/cm, µV).
     folder : str | None
         Where the temporary file goes; the system's default where None.
+    held_bytes : int
+        How much is held in memory; blocks beyond it go to the file.
     """
 
-    def __init__(self, info: Info, folder: str | None = None) -> None:
+    def __init__(self, info: Info, folder: str | None = None, held_bytes: int = HELD_BYTES) -> None:
         self.info = info
+        self._left, self._offset = held_bytes, 0
         self._file = tempfile.TemporaryFile(prefix="brainforge-", dir=folder, buffering=0)  # noqa: SIM115
         self._entries: list[_Entry] = []
 
@@ -57,21 +66,34 @@ class WorkingCopy:
         self.close()
 
     def close(self) -> None:
-        """Delete the file."""
+        """Let go of the memory and delete the file."""
+        self._entries.clear()
         self._file.close()
 
     def write(self, block: Block) -> None:
-        """Append a block; blocks come in order of time.
+        """Append a block; blocks come in order of time and are not changed afterwards.
 
         Raises
         ------
         OutputError
             The disk of the temporary folder is full.
         """
-        offset = self._entries[-1].offset + self._bytes(self._entries[-1]) if self._entries else 0
+        n_bytes = block.data.nbytes
+        held = block.data if n_bytes <= self._left else None
+        if held is not None:
+            self._left -= n_bytes
+        else:
+            self._left = 0
+            self._to_file(block.data)
+        n_samples = block.data.shape[1]
+        self._entries.append(_Entry(block.start, n_samples, block.masks, held, self._offset))
+        if held is None:
+            self._offset += n_bytes
+
+    def _to_file(self, data: npt.NDArray[np.float32]) -> None:
         try:
-            self._file.seek(offset)
-            view = np.ascontiguousarray(block.data).data.cast("B") if block.data.size else b""
+            self._file.seek(self._offset)
+            view = np.ascontiguousarray(data).data.cast("B") if data.size else b""
             while view:
                 view = view[self._file.write(view) :]
         except OSError as error:
@@ -79,10 +101,6 @@ class WorkingCopy:
                 f"temporary folder {tempfile.gettempdir()}: expected room for the working copy, "
                 f"got {error.strerror}; free some space or set TMPDIR"
             ) from error
-        self._entries.append(_Entry(offset, block.start, block.data.shape[1], block.masks))
-
-    def _bytes(self, entry: _Entry) -> int:
-        return 4 * self.info.n_channels * entry.n_samples
 
     @property
     def n_samples(self) -> int:
@@ -93,6 +111,11 @@ class WorkingCopy:
     def n_blocks(self) -> int:
         """Number of blocks kept."""
         return len(self._entries)
+
+    @property
+    def masks(self) -> tuple[Mask, ...]:
+        """The masks of all blocks, in the order they were written."""
+        return tuple(mask for entry in self._entries for mask in entry.masks)
 
     @property
     def segments(self) -> tuple[tuple[int, int], ...]:
@@ -124,6 +147,8 @@ class WorkingCopy:
         return Block(data, self.info, start, tuple(masks))
 
     def _read(self, entry: _Entry) -> Block:
+        if entry.held is not None:
+            return Block(entry.held, self.info, entry.start, entry.masks)
         data = np.empty((self.info.n_channels, entry.n_samples), dtype=np.float32)
         self._file.seek(entry.offset)
         view = data.data.cast("B") if data.size else memoryview(b"")

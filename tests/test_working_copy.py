@@ -22,9 +22,10 @@ def _blocks() -> list[Block]:
     ]
 
 
-def test_blocks_come_back_bit_for_bit_as_often_as_asked() -> None:
+@pytest.mark.parametrize("held_bytes", [0, 70, 10**6])
+def test_blocks_come_back_bit_for_bit_as_often_as_asked(held_bytes: int) -> None:
     written = _blocks()
-    with WorkingCopy(INFO) as copy:
+    with WorkingCopy(INFO, held_bytes=held_bytes) as copy:
         for block in written:
             copy.write(block)
         for _ in range(2):
@@ -33,6 +34,7 @@ def test_blocks_come_back_bit_for_bit_as_often_as_asked() -> None:
                 assert (a.start, a.masks) == (b.start, b.masks)
         assert copy.segments == ((10, 22), (30, 31))
         assert copy.n_samples == 13
+        assert copy.masks == written[0].masks
         window = copy.window(13, 18)
         joined = np.concatenate([written[0].data, written[1].data], axis=1)
         np.testing.assert_array_equal(window.data, joined[:, 3:8])
@@ -48,7 +50,7 @@ def test_an_empty_copy_has_nothing() -> None:
 
 
 def test_a_full_disk_says_what_to_do() -> None:
-    with WorkingCopy(INFO) as copy:
+    with WorkingCopy(INFO, held_bytes=0) as copy:
         copy._file.close()
         copy._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
         with pytest.raises(OutputError, match="TMPDIR"):

@@ -47,9 +47,10 @@ def full_result(
         names = after.info.names
         spectra = _spectra(first, measured, names)
         part = recording_part(first.info, account, seen)
-        masks = [m for block in working.blocks() for m in block.masks]
         bad = set(learned.info.bads)
-        intervals = mask_intervals(masks, first.decim, part["first_sample"], first.info.sfreq, bad)
+        intervals = mask_intervals(
+            list(working.masks), first.decim, part["first_sample"], first.info.sfreq, bad
+        )
         share = coverage(part, intervals, working.info.n_channels)
         quality = quality_part(
             learned.info, names, spectra, first.line_db(names), learned.bads, intervals,
