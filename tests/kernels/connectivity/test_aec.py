@@ -124,12 +124,12 @@ def test_fewer_points_give_nearly_the_same_answer():
     thin, full = [], []
     for epoch in x:
         spectrum = epoch_spectrum(epoch, edge_taper(2500, 250.0))
-        for answers, oversampling in ((full, None), (thin, 8.0)):
+        for answers, oversampling in ((full, None), (thin, 6.0)):
             window = band_window(2500, 250.0, (8.0, 13.0), oversampling=oversampling)
             answers.append(envelope_correlation(analytic(spectrum, window)))
     assert window.n_kept < 400
     off = np.array(thin) - np.array(full)
-    assert np.sqrt(np.mean(off**2)) < 0.006
+    assert np.sqrt(np.mean(off**2)) < 0.008
     assert np.abs(off.mean(axis=0)).max() < 0.005
 
 
