@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.block import Block, Cause, Mask
+from brainforge.block import Block, Mask
 from brainforge.info import Info
 from brainforge.kernels.apply import apply_matrix
 from brainforge.operator import Operator
@@ -61,7 +61,7 @@ class Cleaner:
             matrix = self._matrix(masked)
             out[:, lo:hi] = apply_matrix(matrix, piece, n_threads=self._threads)
             if self._reaches_others(matrix, masked):
-                spoilt.append(Mask(None, block.start + lo, block.start + hi, Cause.NON_FINITE))
+                spoilt.append(_of_all(block, lo, hi, masked))
         return Block(out, self.info, block.start, (*self._masks(block), *spoilt))
 
     def _matrix(self, masked: tuple[str, ...]) -> npt.NDArray[np.float32]:
@@ -102,3 +102,13 @@ class Cleaner:
             elif names := tuple(n for n in mask.channels if n in kept):
                 out.append(replace(mask, channels=names))
         return tuple(out)
+
+
+def _of_all(block: Block, lo: int, hi: int, masked: tuple[str, ...]) -> Mask:
+    """Return a mask of all channels for a stretch, with the cause of the masks behind it."""
+    start, stop = block.start + lo, block.start + hi
+    behind = (
+        m for m in block.masks
+        if m.start < stop and m.stop > start and not set(masked).isdisjoint(m.channels or ())
+    )  # fmt: skip
+    return Mask(None, start, stop, next(behind).cause)

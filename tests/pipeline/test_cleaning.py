@@ -60,6 +60,7 @@ def test_where_nothing_can_replace_it_the_stretch_is_masked_in_all(data: np.ndar
     good = clean.good()
     assert not good[:, 10:13].any()
     assert good[:, np.r_[0:10, 13:40]].all()
+    assert {m.cause for m in clean.masks} == {Cause.RAILED}
 
 
 def test_a_channel_that_nothing_is_computed_from_may_be_masked(data: np.ndarray) -> None:
