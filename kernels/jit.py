@@ -15,35 +15,69 @@ FASTMATH = frozenset({"nnan", "nsz", "arcp", "contract", "afn", "reassoc"})
 
 
 class LazyKernel:
-    """A function compiled by Numba when it is first called; ``py_func`` is the plain one."""
+    """A function compiled by Numba when it is first called; ``py_func`` is the plain one.
+
+    Of several signatures only the one that a call needs is compiled: a recording brings one type
+    of samples, and every signature costs up to a second.
+    """
 
     def __init__(
         self, function: Callable[..., Any], signatures: list[str] | None, options: dict[str, Any]
     ) -> None:
         self.py_func = function
-        self._signatures, self._options = signatures, options
-        self._compiled: Callable[..., Any] | None = None
+        self._signatures, self._options = signatures or [], options
+        self._only: Callable[..., Any] | None = None
+        self._by_dtypes: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._lock = Lock()
         update_wrapper(self, function)
 
-    def compiled(self) -> Callable[..., Any]:
-        """Return the compiled dispatcher, compiling it if this is the first use."""
-        if self._compiled is None:
-            with self._lock:
-                if self._compiled is None:
-                    import numba
-
-                    wrap = (
-                        numba.njit(self._signatures, **self._options)
-                        if self._signatures
-                        else numba.njit(**self._options)
-                    )
-                    self._compiled = wrap(self.py_func)
-        return self._compiled
-
     def __call__(self, *args: Any) -> Any:
         """Run the compiled kernel."""
-        return self.compiled()(*args)
+        compiled = self._only or self.compiled(*args)
+        return compiled(*args)
+
+    def compiled(self, *args: Any) -> Callable[..., Any]:
+        """Return Numba's dispatcher for these arguments, compiled if this is the first use.
+
+        Raises
+        ------
+        TypeError
+            No signature has arrays of these dtypes.
+        """
+        several = len(self._signatures) > 1
+        key = tuple([getattr(a, "dtype", None) for a in args]) if several else ()
+        found = self._by_dtypes.get(key)
+        if found is None:
+            with self._lock:
+                found = self._by_dtypes.get(key)
+                if found is None:
+                    found = self._by_dtypes[key] = self._compile(key)
+                    self._only = None if several else found
+        return found
+
+    def _compile(self, dtypes: tuple[Any, ...]) -> Callable[..., Any]:
+        import numba
+
+        wanted = [s for s in self._signatures if not dtypes or _takes(s, dtypes)]
+        if self._signatures and not wanted:
+            raise TypeError(
+                f"{self.py_func.__name__} is compiled for {'; '.join(self._signatures)}, not for "
+                f"arrays of {', '.join(str(d) for d in dtypes if d is not None)}"
+            )
+        wrap = numba.njit(wanted, **self._options) if wanted else numba.njit(**self._options)
+        return wrap(self.py_func)
+
+
+def _takes(signature: str, dtypes: tuple[Any, ...]) -> bool:
+    """Return whether the arrays of a signature are of these dtypes; None stands for a scalar."""
+    from numba.core.sigutils import normalize_signature
+    from numba.np.numpy_support import as_dtype
+
+    formal, _ = normalize_signature(signature)  # type: ignore[no-untyped-call]  # has no types
+    # a NumPy scalar has a dtype too, and converts
+    return len(formal) == len(dtypes) and all(
+        as_dtype(f.dtype) == d for f, d in zip(formal, dtypes) if hasattr(f, "ndim")
+    )
 
 
 def lazy_jit(

@@ -1,0 +1,79 @@
+"""Compiling on first use: nothing earlier, nothing that no call needs."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from brainforge.kernels.jit import lazy_jit
+
+SIGNATURES = [
+    f"float64(Array({kind}, 1, 'C', readonly=True), int64)" for kind in ("int16", "float32")
+]
+
+
+def total(x, start):
+    out = 0.0
+    for i in range(start, x.shape[0]):
+        out += x[i]
+    return out
+
+
+def make(signatures, **options):
+    return lazy_jit(signatures, cache=False, **options)(total)
+
+
+def n_compiled(kernel):
+    return [len(d.signatures) for d in kernel._by_dtypes.values()]
+
+
+def test_nothing_compiles_before_the_first_call():
+    kernel = make(SIGNATURES)
+    assert n_compiled(kernel) == []
+    assert kernel.py_func is total
+    assert kernel.__name__ == "total"
+
+
+def test_only_the_signature_that_is_called_compiles():
+    kernel = make(SIGNATURES)
+    x = np.arange(5)
+    assert kernel(x.astype(np.int16), 1) == 10.0
+    assert n_compiled(kernel) == [1]
+    assert kernel(x.astype(np.float32), np.int64(2)) == 9.0
+    assert kernel(x.astype(np.int16), 0) == 10.0
+    assert n_compiled(kernel) == [1, 1]
+
+
+@pytest.mark.parametrize("signatures", [SIGNATURES, SIGNATURES[:1]], ids=["several", "one"])
+def test_a_wrong_dtype_or_layout_is_refused(signatures):
+    kernel = make(signatures)
+    with pytest.raises(TypeError):
+        kernel(np.arange(5.0), 0)
+    with pytest.raises(TypeError):
+        kernel(np.arange(10, dtype=np.int16)[::2], 0)
+
+
+def test_a_read_only_array_is_taken():
+    x = np.arange(5, dtype=np.int16)
+    x.flags.writeable = False
+    assert make(SIGNATURES)(x, 0) == 10.0
+
+
+def test_without_signatures_numba_infers_them():
+    kernel = make(None)
+    assert kernel(np.arange(5.0), 0) == 10.0
+    assert kernel(np.arange(5), 0) == 10.0
+
+
+def test_threads_share_one_compilation():
+    kernel, got = make(SIGNATURES), []
+    x = np.arange(1000, dtype=np.int16)
+    threads = [threading.Thread(target=lambda: got.append(kernel(x, 0))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == [x.sum()] * 4
+    assert n_compiled(kernel) == [1]
