@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.parallel import parallel_map, slices
 
 F32 = npt.NDArray[np.float32]
@@ -104,6 +105,7 @@ def _spectra(segments: F32, taper: F32) -> npt.NDArray[np.complex64]:
     return scipy.fft.rfft(work, axis=-1, overwrite_x=True)
 
 
+@kernel(device="brainforge.kernels.device.psd:welch_sums", tolerance=2e-6)
 def welch_sums(
     x: F32,
     plan: WelchPlan,

@@ -1,0 +1,104 @@
+"""Launch CUDA source: compiled once for each set of constants, run on the array's own device.
+
+A source gives each of its macros a default (#ifndef), so that it compiles alone in the tests; it
+includes nothing and uses no warp intrinsics, so that it also runs in their emulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brainforge.errors import KernelInputError
+from brainforge.kernels.namespace import is_device, namespace
+
+SOURCES = Path(__file__).parent / "cuda"
+#: options of every compilation; division and roots stay exact, as on the CPU
+OPTIONS = ("--std=c++17",)
+
+Grid = tuple[int, ...]
+Constants = tuple[tuple[str, int | float], ...]
+#: runs (file, function, grid, block, arguments, constants)
+Launcher = Callable[[str, str, Grid, Grid, Sequence[Any], Constants], None]
+
+#: by name of the namespace; a test adds the one that runs the same source without a GPU
+LAUNCHERS: dict[str, Launcher] = {}
+
+
+def source(file: str) -> str:
+    """Return the text of ``cuda/FILE.cu``."""
+    return (SOURCES / f"{file}.cu").read_text(encoding="utf-8")
+
+
+def definitions(constants: Constants) -> tuple[str, ...]:
+    """Return constants as options of the compiler."""
+    return tuple(f"-D{name}={value}" for name, value in constants)
+
+
+@lru_cache(maxsize=64)
+def _compiled(file: str, function: str, constants: Constants) -> Any:
+    import cupy
+
+    module = cupy.RawModule(code=source(file), options=(*OPTIONS, *definitions(constants)))
+    return module.get_function(function)
+
+
+def _on_cuda(
+    file: str, function: str, grid: Grid, block: Grid, args: Sequence[Any], constants: Constants
+) -> None:
+    _compiled(file, function, constants)(grid, block, tuple(args))
+
+
+def launch(
+    file: str,
+    function: str,
+    grid: Grid,
+    block: Grid,
+    args: Sequence[Any],
+    *,
+    like: Any,
+    constants: Mapping[str, int | float] | None = None,
+) -> None:
+    """Run a CUDA function on the device of an array.
+
+    Parameters
+    ----------
+    file, function : str
+        ``cuda/FILE.cu`` and a function of it with C linkage.
+    grid, block : tuple of int
+        Blocks, and threads of a block; up to three numbers each. Nothing is run where the
+        grid is empty.
+    args : sequence
+        C-contiguous arrays of one device and NumPy scalars of the very types that the function
+        declares.
+    like : array
+        Says where to run.
+    constants : mapping of str to number | None
+        Macros of the source; each set is compiled once.
+
+    Raises
+    ------
+    KernelInputError
+        For an argument of another kind, or an array that is not C-contiguous.
+    """
+    for at, arg in enumerate(args):
+        if not (is_device(arg) or isinstance(arg, np.generic)):
+            raise KernelInputError(
+                where=f"{function}, argument {at}",
+                expected="a device array or a NumPy scalar",
+                got=type(arg).__name__,
+            )
+    if 0 in grid:
+        return
+    defined = tuple(sorted((constants or {}).items()))
+    space = namespace(like).__name__
+    runner = _on_cuda if space == "array_api_compat.cupy" else LAUNCHERS.get(space)
+    if runner is None:
+        raise KernelInputError(
+            where="like", expected="an array on a CUDA device", got=f"one of {space}"
+        )
+    runner(file, function, grid, block, args, defined)

@@ -1,0 +1,121 @@
+"""One contract, two bodies: the array that a kernel is given chooses where it runs.
+
+A kernel is a public function with a CPU body; ``@kernel`` names its device twin, which is
+imported when the first device array comes. What is declared is also the capability table that
+tests, documentation and `brainforge diagnose` read.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from importlib import import_module
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from brainforge.errors import KernelInputError
+from brainforge.kernels.namespace import is_device
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A row of the capability table.
+
+    Parameters
+    ----------
+    name : str
+        Module and function below ``brainforge.kernels``.
+    device : str | None
+        Device twin as ``module:function``; None where there is none on purpose.
+    raw : bool
+        Whether the twin launches CUDA source of its own.
+    tolerance : float
+        Largest difference of any twin to the float64 reference, relative to the size of the
+        result.
+    supports : str
+        What the twin cannot do, in words; empty where it does all that the CPU body does.
+    why_not : str
+        Why there is no twin.
+    """
+
+    name: str
+    device: str | None
+    raw: bool
+    tolerance: float
+    supports: str
+    why_not: str
+
+    @cached_property
+    def twin(self) -> Callable[..., Any]:
+        """The device body.
+
+        Raises
+        ------
+        KernelInputError
+            Where there is none.
+        """
+        if self.device is None:
+            raise KernelInputError(
+                where=self.name,
+                expected="NumPy arrays",
+                got="a device array",
+                fix=f"bring it home with to_host first: {self.why_not}",
+            )
+        module, _, function = self.device.partition(":")
+        body: Callable[..., Any] = getattr(import_module(module), function)
+        return body
+
+
+#: all kernels declared so far, by name; `catalogue` sees to it that these are all there are
+_DECLARED: dict[str, Kernel] = {}
+
+
+def kernel(
+    *,
+    device: str | None,
+    tolerance: float = 1e-6,
+    raw: bool = False,
+    supports: str = "",
+    why_not: str = "",
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare a public function as a kernel; the decorated function runs the right twin.
+
+    The first array among the positional arguments decides: NumPy runs the function itself, a
+    device array its twin, which has the same signature.
+    """
+    if (device is None) != bool(why_not):
+        raise ValueError("a kernel has a device twin or a reason why not")
+
+    def decorate(body: Callable[P, R]) -> Callable[P, R]:
+        name = f"{body.__module__}.{body.__qualname__}".removeprefix("brainforge.kernels.")
+        row = Kernel(name, device, raw, tolerance, supports, why_not)
+        _DECLARED[name] = row
+
+        @wraps(body)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            for arg in args:
+                if isinstance(arg, np.ndarray):
+                    break
+                if is_device(arg):
+                    result: R = row.twin(*args, **kwargs)
+                    return result
+            return body(*args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+def catalogue() -> tuple[Kernel, ...]:
+    """Return every kernel of the package, in order of name; imports all kernel modules."""
+    package = import_module("brainforge.kernels")
+    for module in pkgutil.walk_packages(package.__path__, "brainforge.kernels."):
+        if not module.name.startswith("brainforge.kernels.device"):
+            import_module(module.name)
+    return tuple(_DECLARED[name] for name in sorted(_DECLARED))

@@ -1,0 +1,140 @@
+"""Every twin of every kernel equals the float64 reference: CPU, a fake device, a real GPU.
+
+On the fake device the portable bodies run on strict arrays, which nothing leaves unseen, and the
+CUDA sources run in an emulator. Both prove the arithmetic, not the hardware.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brainforge.kernels.dispatch import catalogue
+from tests.emulator.cuda import COMPILER
+from tests.emulator.strict import fake_device
+from tests.kernels.conformance.harness import SEED, assert_close, cases, placed, run
+
+
+def _gpu() -> bool:
+    try:
+        import cupy
+    except ImportError:
+        return False
+    return bool(cupy.cuda.is_available())
+
+
+CASES = cases()
+PLACES = ("cpu", "fake", "cuda") if _gpu() else ("cpu", "fake")
+ALL = [
+    pytest.param(name, place, size, id=f"{name}-{place}-{size}")
+    for name, case in CASES.items()
+    for place in PLACES
+    if place in (*case.places, "cuda")
+    for size in case.sizes
+]
+LARGEST = [
+    pytest.param(name, place, id=f"{name}-{place}")
+    for name, case in CASES.items()
+    for place in PLACES
+    if case.layouts and place in (*case.places, "cuda")
+]
+
+
+@pytest.fixture(autouse=True)
+def device():
+    with fake_device():
+        yield
+
+
+def _ready(name: str, place: str):
+    case = CASES[name]
+    row = next(r for r in catalogue() if r.name == case.kernel)
+    if place == "fake" and row.raw and COMPILER is None:
+        pytest.skip("no g++ here: the CUDA sources cannot be run by the emulator")
+    return case
+
+
+@pytest.mark.parametrize("name, place, size", ALL)
+def test_equals_the_reference(name, place, size):
+    case = _ready(name, place)
+    args, kwargs = case.draw(size)
+    wanted = case.reference(*args, **kwargs)
+    args, kwargs = case.draw(size)
+    got = run(case, placed(case, args, place), kwargs)
+    assert_close(case, got, wanted, f"{name} on {place}, seed {[SEED, size]}")
+
+
+def _strided(array):
+    wide = np.full([2 * n for n in array.shape], 7, dtype=array.dtype)
+    view = wide[tuple(slice(0, None, 2) for _ in array.shape)]
+    view[...] = array
+    return view
+
+
+def _device_strided(array):
+    """Return the same values on the device as every other element of a wider array."""
+    wide = np.full([2 * n for n in array.shape], 7, dtype=array.dtype)
+    cut = tuple(slice(0, None, 2) for _ in array.shape)
+    wide[cut] = array
+    return wide, cut
+
+
+@pytest.mark.parametrize("name, place", LARGEST)
+def test_layout_does_not_matter(name, place):
+    case = _ready(name, place)
+    args, kwargs = case.draw(max(case.sizes))
+    wanted = case.reference(*args, **kwargs)
+    if place == "cpu":
+        for layout in (np.asfortranarray, _strided, lambda a: a[::-1].copy()[::-1]):
+            args, kwargs = case.draw(max(case.sizes))
+            other = tuple(
+                layout(a) if i in case.data and isinstance(a, np.ndarray) else a
+                for i, a in enumerate(args)
+            )
+            assert_close(case, run(case, other, kwargs), wanted, f"{name}, {layout}")
+        return
+    args, kwargs = case.draw(max(case.sizes))
+    moved = []
+    for i, a in enumerate(args):
+        if i in case.data and isinstance(a, np.ndarray):
+            wide, cut = _device_strided(a)
+            a = placed(case, (*args[:i], wide), place)[i][cut]
+        moved.append(a)
+    assert_close(case, run(case, tuple(moved), kwargs), wanted, f"{name} on {place}, strided")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_inputs_are_left_alone(name):
+    """Read-only inputs are accepted and hold the same values afterwards."""
+    case = CASES[name]
+    args, kwargs = case.draw(max(case.sizes))
+    data = [args[i] for i in case.data if isinstance(args[i], np.ndarray)]
+    before = [a.copy() for a in data]
+    for array in data:
+        array.flags.writeable = False
+    run(case, args, kwargs)
+    for was, now in zip(before, data, strict=True):
+        np.testing.assert_array_equal(was, now)
+
+
+def test_every_kernel_with_a_twin_has_a_case():
+    tried = {case.kernel for case in CASES.values()}
+    declared = {row.name for row in catalogue() if row.device}
+    assert declared - tried == set(), "declare a case in tests/kernels/conformance/cases"
+    assert tried - {row.name for row in catalogue()} == set(), "a case of no kernel"
+
+
+def test_tolerances_are_the_declared_ones():
+    rows = {row.name: row for row in catalogue()}
+    for name, case in CASES.items():
+        assert case.tolerance <= rows[case.kernel].tolerance, name
+
+
+def test_small_sizes_are_tried_or_refused_with_a_reason():
+    for name, case in CASES.items():
+        assert {0, 1} <= set(case.sizes) or case.refused, name
+
+
+def test_a_gpu_or_a_word_about_it():
+    if "cuda" not in PLACES:
+        pytest.skip("no CUDA device here: the twins have run in the emulator, not on hardware")
