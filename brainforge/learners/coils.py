@@ -27,6 +27,23 @@ _AXIAL = {
     9101: 0.050,
     9102: 0.047,
 }
+#: points over the two loops of a planar gradiometer: along the baseline, across it, and weight
+_PLANAR_ALONG = (10.79e-3, 5.891e-3)
+_PLANAR_ACROSS = 6.713e-3
+_PLANAR_AREA_WEIGHT = 14.9858
+#: square magnetometers: coil type -> side in metres, and the height over the chip
+_SQUARE = {3022: 0.0258, 3023: 0.0258, 3024: 0.021, 3025: 0.028}
+_SQUARE_LIFT = 0.0003
+#: round loops: coil type -> diameter in metres
+_ROUND = {
+    4001: 0.023,
+    4002: 0.018,
+    5001: 0.018,
+    6001: 0.0155,
+    7002: 0.010,
+    9001: 0.020,
+    9101: 0.0205,
+}
 
 
 def is_planar(channel: Channel) -> bool:
@@ -50,16 +67,24 @@ def has_geometry(channel: Channel) -> bool:
     return bool(known and placed)
 
 
-def sensor_points(info: Info, names: Iterable[str]) -> SensorPoints:
+def sensor_points(info: Info, names: Iterable[str], *, area: bool = False) -> SensorPoints:
     """Return the integration points of channels that all have geometry, in the order named.
 
     What they measure is in tesla, tesla/metre for planar gradiometers, of fields in tesla.
+
+    Parameters
+    ----------
+    info : Info
+    names : iterable of str
+    area : bool
+        Integrate over the area of pick-up loops, where the coil type tells it. High orders of
+        an expansion change over a loop of 2 cm, low ones do not.
     """
     positions, directions, index = [], [], []
     n = 0
     for n, name in enumerate(names, start=1):
-        for offset, weight in _points(info.channel(name)):
-            channel = info.channel(name)
+        channel = info.channel(name)
+        for offset, weight in _points(channel) if not area else area_points(channel):
             positions.append(np.array(channel.position) + offset)
             directions.append(weight * np.array(channel.orientation))
             index.append(n - 1)
@@ -69,6 +94,34 @@ def sensor_points(info: Info, names: Iterable[str]) -> SensorPoints:
         np.array(index, dtype=np.intp),
         n,
     )
+
+
+def area_points(channel: Channel) -> list[tuple[np.ndarray, float]]:
+    """Return offsets in metres in the device frame, and weights, over the area of the loops."""
+    if channel.loc is None or not np.isfinite(channel.loc).all():
+        return _points(channel)
+    ex, ey = np.array(channel.loc[3:6]), np.array(channel.loc[6:9])
+    if is_planar(channel):
+        lift = _PLANAR[channel.coil_type] * np.array(channel.orientation)
+        return [
+            (sign * along * ex + across * ey + lift, sign * _PLANAR_AREA_WEIGHT)
+            for sign in (1, -1)
+            for along in _PLANAR_ALONG
+            for across in (_PLANAR_ACROSS, -_PLANAR_ACROSS)
+        ]
+    offsets: list[tuple[np.ndarray, float]]
+    if channel.coil_type in _SQUARE:
+        steps = _SQUARE[channel.coil_type] * (np.arange(4) - 1.5) / 4
+        lift = _SQUARE_LIFT * np.array(channel.orientation)
+        offsets = [(a * ex + b * ey + lift, 1 / 16) for a in steps for b in steps]
+    elif channel.coil_type in _ROUND:
+        turns = np.arange(6) * np.pi / 3
+        ring = _ROUND[channel.coil_type] / 2 * np.sqrt(2 / 3)
+        offsets = [(np.zeros(3), 1 / 4)]
+        offsets += [(ring * (np.cos(t) * ex + np.sin(t) * ey), 1 / 8) for t in turns]
+    else:
+        offsets = [(np.zeros(3), 1.0)]
+    return [(a + b, v * w) for b, w in _points(channel) for a, v in offsets]
 
 
 def _points(channel: Channel) -> list[tuple[np.ndarray, float]]:
