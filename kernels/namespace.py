@@ -121,3 +121,14 @@ def to_host(array: Any) -> npt.NDArray[Any]:
         TRAFFIC.to_host += 1
         TRAFFIC.to_host_bytes += host.nbytes
     return host
+
+
+def dtype_name(array: Any) -> str:
+    """Return the name of an array's dtype, the same in every namespace."""
+    return str(array.dtype).rpartition(".")[2]
+
+
+def contiguous(array: Any) -> Any:
+    """Return the array in C order, copied only where it is not."""
+    xp = namespace(array)
+    return xp.reshape(xp.reshape(array, (-1,)), array.shape)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
+from brainforge.kernels.namespace import dtype_name
 from brainforge.kernels.parallel import parallel_map, slices
 
 F32 = npt.NDArray[np.float32]
-_ENDS = 32  # samples whose mean is an end of the straight line taken off
+#: samples whose mean is an end of the straight line taken off
+LINE_ENDS = 32
 _TILE_BYTES = 1 << 18  # of time samples a batch; with spectra about half a second-level cache
 
 
@@ -81,7 +85,7 @@ class FirPlan:
 def _filter_tile(x: F32, plan: FirPlan, out: F32) -> None:
     # A drift far above the signal would cost float32 its last digits in the transform. Symmetric
     # taps pass a straight line with their sum as the gain, so it goes round the transform.
-    ends = min(_ENDS, x.shape[1])
+    ends = min(LINE_ENDS, x.shape[1])
     low = x[:, :ends].mean(axis=1, dtype=np.float64)[:, None]
     high = x[:, -ends:].mean(axis=1, dtype=np.float64)[:, None]
     course = np.linspace(0.0, 1.0, x.shape[1], dtype=np.float32)
@@ -94,6 +98,18 @@ def _filter_tile(x: F32, plan: FirPlan, out: F32) -> None:
     out += plan.gain * line[:, inner]
 
 
+def check_rows(x: Any, plan: FirPlan) -> int:
+    """Return the number of outputs; KernelInputError where x is no float32 matrix long enough."""
+    if x.ndim != 2 or dtype_name(x) != "float32" or x.shape[1] < 2 * plan.half:
+        raise KernelInputError(
+            where="x",
+            expected=f"float32 channels x at least {2 * plan.half} samples",
+            got=f"shape {x.shape}, {x.dtype}",
+        )
+    return int(x.shape[1]) - 2 * plan.half
+
+
+@kernel(device="brainforge.kernels.device.overlap_save:overlap_save", tolerance=2e-6)
 def overlap_save(x: F32, plan: FirPlan, *, out: F32 | None = None, n_threads: int = 1) -> F32:
     """Filter rows and return the outputs that depend on given samples only.
 
@@ -117,13 +133,7 @@ def overlap_save(x: F32, plan: FirPlan, *, out: F32 | None = None, n_threads: in
     KernelInputError
         Where x is not a float32 matrix with more than ``2 * plan.half`` samples.
     """
-    if x.ndim != 2 or x.dtype != np.float32 or x.shape[1] < 2 * plan.half:
-        raise KernelInputError(
-            where="x",
-            expected=f"float32 channels x at least {2 * plan.half} samples",
-            got=f"shape {x.shape}, {x.dtype}",
-        )
-    n_channels, n_out = x.shape[0], x.shape[1] - 2 * plan.half
+    n_channels, n_out = x.shape[0], check_rows(x, plan)
     if out is None:
         out = np.empty((n_channels, n_out), np.float32)
     if out.shape != (n_channels, n_out) or out.dtype != np.float32:

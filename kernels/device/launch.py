@@ -21,7 +21,8 @@ SOURCES = Path(__file__).parent / "cuda"
 OPTIONS = ("--std=c++17",)
 
 Grid = tuple[int, ...]
-Constants = tuple[tuple[str, int | float], ...]
+Constant = int | float | str
+Constants = tuple[tuple[str, Constant], ...]
 #: runs (file, function, grid, block, arguments, constants)
 Launcher = Callable[[str, str, Grid, Grid, Sequence[Any], Constants], None]
 
@@ -61,7 +62,7 @@ def launch(
     args: Sequence[Any],
     *,
     like: Any,
-    constants: Mapping[str, int | float] | None = None,
+    constants: Mapping[str, Constant] | None = None,
 ) -> None:
     """Run a CUDA function on the device of an array.
 
@@ -77,8 +78,8 @@ def launch(
         declares.
     like : array
         Says where to run.
-    constants : mapping of str to number | None
-        Macros of the source; each set is compiled once.
+    constants : mapping of str to number or str | None
+        Macros of the source (a str may name a type); each set is compiled once.
 
     Raises
     ------

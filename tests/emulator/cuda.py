@@ -109,6 +109,8 @@ def run_source(
     parameters = functions(text)[function]
     if len(parameters) != len(args):
         raise AssertionError(f"{function} takes {len(parameters)} arguments, got {len(args)}")
+    macros = dict(constants)
+    parameters = [(str(macros.get(kind, kind)), *rest) for kind, *rest in parameters]
     guarded = [_Guarded(a, *p, f"{function}, argument {i}") for i, (a, p) in
                enumerate(zip(args, parameters, strict=True))]  # fmt: skip
     pointers = (ctypes.c_void_p * len(args))(*(g.address for g in guarded))
