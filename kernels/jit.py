@@ -31,6 +31,13 @@ class LazyKernel:
         self._lock = Lock()
         update_wrapper(self, function)
 
+    @property
+    def _numba_type_(self) -> Any:
+        # what Numba asks for where one kernel calls another by its name
+        from numba.core.types import Dispatcher
+
+        return Dispatcher(self.compiled())
+
     def __call__(self, *args: Any) -> Any:
         """Run the compiled kernel."""
         compiled = self._only or self.compiled(*args)
@@ -81,7 +88,10 @@ def _takes(signature: str, dtypes: tuple[Any, ...]) -> bool:
 
 
 def lazy_jit(
-    signatures: list[str] | None = None, *, fastmath: bool = True, **options: Any
+    signatures: list[str] | None = None,
+    *,
+    fastmath: bool | frozenset[str] = True,
+    **options: Any,
 ) -> Callable[[Callable[..., Any]], LazyKernel]:
     """Decorate a kernel so that it compiles on first use and is cached on disk.
 
@@ -90,14 +100,15 @@ def lazy_jit(
     signatures : list of str | None
         Explicit Numba signatures with ``::1`` arrays. With them nothing is recompiled by
         surprise for another layout: a wrong one raises TypeError.
-    fastmath : bool
-        Reassociation and contraction allowed; NaN and infinity then are not honoured.
+    fastmath : bool | frozenset of str
+        Reassociation and contraction allowed; NaN and infinity then are not honoured. Or the
+        liberties by name: contraction alone keeps the order of every sum.
     """
     opts: dict[str, Any] = {
         "nogil": True,
         "error_model": "numpy",
         "cache": True,
-        "fastmath": set(FASTMATH) if fastmath else False,
+        "fastmath": set(FASTMATH) if fastmath is True else set(fastmath or ()) or False,
         **options,
     }
     return lambda function: LazyKernel(function, signatures, opts)
