@@ -1,4 +1,4 @@
-"""Welch spectra and averaged cross-spectral densities as sums over segments that merge."""
+"""Welch spectra as sums over segments that merge."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import scipy.fft
 from brainforge.errors import KernelInputError
 from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.scratch import scratch
+from brainforge.kernels.segments import add_squares, pack_pairs
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
-_TILE_BYTES = 1 << 19  # of windowed segments at a time
+_TILE_BYTES = 3 << 18  # of windowed segments at a time: what the second cache holds
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class WelchPlan:
         return max((n_samples - self.n_per_seg) // self.step + 1, 0)
 
 
-def _check(x: F32, good: npt.NDArray[np.bool_] | None) -> None:
+def check_signal(x: F32, good: npt.NDArray[np.bool_] | None) -> None:
+    """Raise KernelInputError unless x is float32, 2-D, and ``good`` of its shape."""
     if x.ndim != 2 or x.dtype != np.float32:
         raise KernelInputError(
             where="x", expected="float32 channels x samples", got=f"{x.shape}, {x.dtype}"
@@ -92,17 +95,100 @@ def good_segments(good: npt.NDArray[np.bool_], plan: WelchPlan) -> npt.NDArray[n
     return keep
 
 
-def _segments(x: F32, plan: WelchPlan) -> F32:
-    """Return the segments of each row as a view, axes (channel, segment, sample)."""
-    windows = np.lib.stride_tricks.sliding_window_view(x, plan.n_per_seg, axis=1)
-    return windows[:, :: plan.step]
+def segment_power(
+    x: F32,
+    plan: WelchPlan,
+    keep: npt.NDArray[np.bool_],
+    *,
+    rows: npt.NDArray[np.int64] | None = None,
+    first: int = 0,
+    before: F32 | None = None,
+    total: F64 | None = None,
+    n_threads: int = 1,
+) -> F64:
+    """Sum the two-sided periodograms of chosen segments; the loop behind `welch_sums`.
+
+    Parameters
+    ----------
+    x : float32 array, axes (channel, sample)
+    plan : WelchPlan
+    keep : bool array, axes (row, segment)
+        Segments to sum. The others are not read, so they may hold anything or not exist.
+    rows : int64 array, axes (row,) | None
+        Channels to take, in order; None for all.
+    first : int
+        Sample of ``x`` at which the first segment begins; below 0 it begins in ``before``.
+    before : float32 array, axes (channel, sample) | None
+        The samples that come just before ``x``.
+    total : float64 array, axes (row, n_per_seg) | None
+        What an earlier call returned: the sums are added to it. A NumPy array is changed.
+    n_threads : int
+        Threads over channels.
+
+    Returns
+    -------
+    float64 array, axes (row, n_per_seg)
+        Over the frequencies of a full transform; `folded` makes it one-sided.
+
+    Notes
+    -----
+    Segments 2i and 2i + 1 share one transform, and pairs are added in order: cut into calls
+    between pairs, the same segments give the same bits.
+    """
+    check_signal(x, None)
+    if before is None:
+        before = x[:, :0]
+    if rows is None:
+        rows = np.arange(x.shape[0])
+    if total is None:
+        total = np.zeros((len(rows), plan.n_per_seg))
+    _check_inside(x, before, plan, keep, first, len(rows))
+    n_pairs = -(-keep.shape[1] // 2)
+    if not n_pairs or not len(rows):
+        return total
+    x, before = np.ascontiguousarray(x), np.ascontiguousarray(before)
+    keep, rows = np.ascontiguousarray(keep), np.ascontiguousarray(rows, dtype=np.int64)
+    taper, sums, n = plan.taper().astype(np.float32), total, plan.n_per_seg
+    tile = max(_TILE_BYTES // (8 * n * n_pairs), 1)
+
+    def work(part: slice) -> None:
+        shape = (part.stop - part.start, n_pairs, 2 * n)
+        pair = scratch("pair of segments", (2, n), np.float32)
+        packed = scratch("packed segments", shape, np.float32)
+        pack_pairs(x, before, rows[part], keep[part], first, plan.step, taper, pair, packed)
+        spectra = scipy.fft.fft(packed.view(np.complex64), axis=-1, overwrite_x=True)
+        add_squares(spectra.view(np.float32), sums[part])
+
+    parallel_map(work, slices(len(rows), -(-len(rows) // tile)), n_threads)
+    return total
 
 
-def _spectra(segments: F32, taper: F32) -> npt.NDArray[np.complex64]:
-    """Return transforms of the windowed segments, their means taken off."""
-    work = segments - segments.mean(axis=-1, keepdims=True, dtype=np.float32)
-    work *= taper
-    return scipy.fft.rfft(work, axis=-1, overwrite_x=True)
+def _check_inside(
+    x: F32, before: F32, plan: WelchPlan, keep: npt.NDArray[np.bool_], first: int, n_rows: int
+) -> None:
+    if keep.ndim != 2 or keep.shape[0] != n_rows or before.shape[0] != x.shape[0]:
+        raise KernelInputError(
+            where="keep",
+            expected=f"bool, {n_rows} rows x segments, and {x.shape[0]} channels before",
+            got=f"shapes {keep.shape} and {before.shape}",
+        )
+    kept = np.flatnonzero(keep.any(axis=0))
+    if not len(kept):
+        return
+    low, high = first + kept[0] * plan.step, first + kept[-1] * plan.step + plan.n_per_seg
+    if low < -before.shape[1] or high > x.shape[1]:
+        raise KernelInputError(
+            where="keep",
+            expected=f"segments inside {-before.shape[1]} to {x.shape[1]}",
+            got=f"{low} to {high}",
+        )
+
+
+def folded(power: F64, plan: WelchPlan) -> F64:
+    """Return one-sided densities, axes (row, frequency), from sums of `segment_power`."""
+    n = len(plan.freqs)
+    mirrored = np.roll(power[:, ::-1], 1, axis=1)
+    return (power[:, :n] + mirrored[:, :n]) * (plan.one_sided() / 2)
 
 
 @kernel(device="brainforge.kernels.device.psd:welch_sums", tolerance=2e-6)
@@ -133,81 +219,10 @@ def welch_sums(
     count : int64 array, axes (channel,)
         Number of segments summed.
     """
-    _check(x, good)
+    check_signal(x, good)
     n_channels, n_seg = x.shape[0], plan.n_segments(x.shape[1])
-    power = np.zeros((n_channels, plan.n_per_seg // 2 + 1))
-    if not n_seg or not n_channels:
-        return power, np.zeros(n_channels, dtype=np.int64)
-    keep = None if good is None else good_segments(good, plan)
-    if keep is not None and keep.all():
-        keep = None
-    taper = plan.taper().astype(np.float32)
-    segments = _segments(x, plan)
-    n_batch = max(_TILE_BYTES // (4 * plan.n_per_seg), 1)  # segments, of one or more channels
-    rows = max(n_batch // n_seg, 1)
-
-    def work(part: slice) -> None:
-        for begin in range(0, n_seg, n_batch):
-            some = slice(begin, begin + n_batch)
-            spectra = _spectra(segments[part, some], taper)
-            if keep is not None:
-                spectra[~keep[part, some]] = 0
-            flat = spectra.view(np.float32)
-            square = np.einsum("csf,csf->cf", flat, flat).astype(np.float64)
-            power[part] += square[:, ::2] + square[:, 1::2]
-
-    parallel_map(work, slices(n_channels, -(-n_channels // rows)), n_threads)
-    power *= plan.one_sided()
-    count = np.full(n_channels, n_seg) if keep is None else keep.sum(axis=1)
-    return power, count.astype(np.int64)
-
-
-def csd_sums(
-    x: F32,
-    plan: WelchPlan,
-    good: npt.NDArray[np.bool_] | None = None,
-    *,
-    fmin: float = 0.0,
-    fmax: float = np.inf,
-    n_threads: int = 1,
-) -> tuple[npt.NDArray[np.complex128], int]:
-    """Sum the one-sided cross-spectral densities of all whole segments of x.
-
-    Parameters
-    ----------
-    x, plan, good, n_threads
-        As for `welch_sums`; a segment with a bad sample in any channel is left out.
-    fmin, fmax : float
-        Frequencies to keep, in Hz, both inclusive.
-
-    Returns
-    -------
-    csd : complex128 array, axes (frequency, channel, channel)
-        Sum over segments of X_i * conj(X_j); divide by ``count``. Hermitian.
-    count : int
-        Number of segments summed.
-    """
-    _check(x, good)
-    n_channels, n_seg = x.shape[0], plan.n_segments(x.shape[1])
-    picked = np.flatnonzero((plan.freqs >= fmin) & (plan.freqs <= fmax))
-    csd = np.zeros((len(picked), n_channels, n_channels), dtype=np.complex128)
-    if not n_seg or not n_channels or not len(picked):
-        return csd, 0
-    keep = np.arange(n_seg)
+    keep = np.ones((n_channels, n_seg), dtype=bool)
     if good is not None:
-        keep = np.flatnonzero(good_segments(good, plan).all(axis=0))
-    taper = plan.taper().astype(np.float32)
-    segments = _segments(x, plan)
-    spectra = np.empty((len(picked), n_channels, len(keep)), dtype=np.complex64)
-
-    def transform(c: int) -> None:
-        spectra[:, c] = _spectra(segments[c][keep], taper)[:, picked].T
-
-    def multiply(part: slice) -> None:
-        piece = spectra[part]
-        csd[part] = piece @ piece.conj().transpose(0, 2, 1)
-
-    parallel_map(transform, range(n_channels), n_threads)
-    parallel_map(multiply, slices(len(picked), 4 * n_threads), n_threads)
-    csd *= plan.one_sided()[picked, None, None]
-    return csd, len(keep)
+        keep = good_segments(good, plan)
+    power = segment_power(x, plan, keep, n_threads=n_threads)
+    return folded(power, plan), keep.sum(axis=1).astype(np.int64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -12,38 +14,57 @@ from brainforge.backend import Backend
 from brainforge.block import Block
 from brainforge.errors import InputError
 from brainforge.info import Info
-from brainforge.kernels.psd import WelchPlan, welch_sums
+from brainforge.kernels.namespace import namespace, to_device, to_host
+from brainforge.kernels.psd import WelchPlan, folded, segment_power
 
 F64 = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
 
 
 @dataclass
 class _Edge:
-    """Samples at one end of a span, and which of them are good; axes (channel, sample)."""
+    """Samples from ``start`` on, axes (channel, sample), and what is masked of them.
 
-    data: npt.NDArray[np.float32]
-    good: npt.NDArray[np.bool_]
+    ``marks`` has axes (mark, row/start/stop), in absolute samples; row -1 stands for all.
+    """
+
+    data: Any
+    start: int
+    marks: Index
 
     @property
-    def size(self) -> int:
-        return self.data.shape[1]
+    def stop(self) -> int:
+        return self.start + int(self.data.shape[1])
 
-    def cut(self, part: slice) -> _Edge:
-        return _Edge(self.data[:, part].copy(), self.good[:, part].copy())
+    def cut(self, start: int, stop: int) -> _Edge:
+        """Return a copy of what lies inside [start, stop)."""
+        start, stop = max(start, self.start), min(stop, self.stop)
+        stop = max(start, stop)
+        data = self.data[:, start - self.start : stop - self.start]
+        marks = self.marks[(self.marks[:, 1] < stop) & (self.marks[:, 2] > start)]
+        marks[:, 1:] = np.clip(marks[:, 1:], start, stop)
+        return _Edge(namespace(data).asarray(data, copy=True), start, marks)
 
     def joined(self, other: _Edge) -> _Edge:
-        return _Edge(
-            np.concatenate([self.data, other.data], axis=1),
-            np.concatenate([self.good, other.good], axis=1),
-        )
+        """Return this and what follows; samples that both hold are taken once."""
+        other = other.cut(self.stop, other.stop)
+        data = namespace(self.data).concat([self.data, other.data], axis=1)
+        return _Edge(data, self.start, np.concatenate([self.marks, other.marks]))
 
 
 @dataclass
 class _Span:
-    """What has been seen of [start, stop): its ends, for segments that reach beyond them."""
+    """What has been seen of [start, stop).
+
+    The ``head`` is for segments that begin before it, the ``tail`` for those that are still
+    to be summed, the first of which is number ``todo`` of the grid. ``open`` says that head
+    and tail together still hold all samples.
+    """
 
     start: int
     stop: int
+    todo: int
+    open: bool
     head: _Edge
     tail: _Edge
 
@@ -62,13 +83,16 @@ class WelchMeasure:
         Share of a segment that the next one covers again, 0 to below 1.
     window : str
         ``"hann"`` or ``"hamming"``.
+    names : iterable of str | None
+        Channels to measure, in order; None for all.
 
     Notes
     -----
     Segments start at multiples of their step on the absolute sample index, so neither the
     cutting into blocks nor the order of merging changes which there are: the samples at the
     ends of what was seen are kept until their neighbours come. A segment that touches a masked
-    sample is left out for that channel; one that touches a gap for all.
+    sample is left out for that channel; one that touches a gap for all. Blocks on a device stay
+    there, their sums too until the result is asked for.
     """
 
     def __init__(
@@ -78,6 +102,7 @@ class WelchMeasure:
         seg_s: float = 2.0,
         overlap: float = 0.5,
         window: str = "hann",
+        names: Iterable[str] | None = None,
     ) -> None:
         if not (seg_s > 0 and 0 <= overlap < 1):
             raise InputError(
@@ -86,16 +111,19 @@ class WelchMeasure:
                 got=f"{seg_s} s and {overlap}",
             )
         self.info, self._threads = info, backend.threads
+        self.names = info.names if names is None else tuple(names)
+        self._rows = np.asarray(info.rows(self.names), dtype=np.int64)
+        self._row_of = {name: i for i, name in enumerate(self.names)}
         n = max(round(seg_s * info.sfreq), 2)
         self.plan = WelchPlan(info.sfreq, n, max(round(n * (1 - overlap)), 1), window)
-        self._power = np.zeros((info.n_channels, len(self.plan.freqs)))
-        self._count = np.zeros(info.n_channels, dtype=np.int64)
+        self._power: Any = np.zeros((len(self.names), n))
+        self._count = np.zeros(len(self.names), dtype=np.int64)
         self._spans: list[_Span] = []
 
     @property
-    def n_segments(self) -> npt.NDArray[np.int64]:
+    def n_segments(self) -> Index:
         """Number of segments averaged, axes (channel,)."""
-        return self._count.copy()
+        return self._finished()[1]
 
     def update(self, block: Block) -> None:
         """Take one block; blocks come in order, a jump of ``start`` is a gap."""
@@ -107,46 +135,46 @@ class WelchMeasure:
             )
         if not block.data.shape[1]:
             return
-        whole = _Edge(block.data, block.good())
-        self._add(block.start, whole)
-        n = self.plan.n_per_seg - 1
-        span = _Span(block.start, block.stop, whole.cut(slice(0, n)), whole.cut(slice(-n, None)))
-        last = self._spans[-1] if self._spans else None
-        if last is None:
-            self._spans.append(span)
-        elif last.stop == span.start:
-            self._spans[-1] = self._join(last, span)
-        elif last.stop < span.start:
-            # A gap in a stream is never filled later: its two sides need not be kept.
-            self._spans[-1] = _Span(last.start, span.stop, last.head, span.tail)
-        else:
+        at = sum(span.start <= block.start for span in self._spans)
+        left = self._spans[at - 1] if at else None
+        right = self._spans[at] if at < len(self._spans) else None
+        if (left and block.start < left.stop) or (right and block.stop > right.start):
             raise InputError(
                 where="spectra",
-                expected=f"a block that starts at sample {last.stop} or later",
+                expected=f"a block that starts at sample {self._spans[-1].stop} or later",
                 got=f"one at {block.start}",
             )
+        span = self._after(left, _Edge(block.data, block.start, self._marks(block)))
+        touches = right is not None and right.start == span.stop
+        if right is not None and touches:
+            span = self._joined(span, right)
+        self._spans[max(at - 1, 0) : at + touches] = [span]
 
     def merge(self, other: Self) -> None:
         """Add what another instance has seen of other samples; the order does not matter."""
-        if other.plan != self.plan or other.info.names != self.info.names:
+        if other.plan != self.plan or (other.info.names, other.names) != (
+            self.info.names,
+            self.names,
+        ):
             raise InputError(
                 where="spectra",
                 expected=f"a measure of the same channels and segments ({self.plan})",
                 got=f"{other.info.n_channels} channels, {other.plan}",
             )
-        self._power += other._power
-        self._count += other._count
         spans = sorted(self._spans + other._spans, key=lambda s: s.start)
-        joined = spans[:1]
-        for span in spans[1:]:
-            if span.start < joined[-1].stop:
+        for left, right in pairwise(spans):
+            if right.start < left.stop:
                 raise InputError(
                     where="spectra",
                     expected="parts of a recording that do not overlap",
-                    got=f"two that hold sample {span.start}",
+                    got=f"two that hold sample {right.start}",
                 )
+        self._power = _added(self._power, other._power)
+        self._count = self._count + other._count
+        joined = spans[:1]
+        for span in spans[1:]:
             if span.start == joined[-1].stop:
-                joined[-1] = self._join(joined[-1], span)
+                joined[-1] = self._joined(joined[-1], span)
             else:
                 joined.append(span)
         self._spans = joined
@@ -156,55 +184,146 @@ class WelchMeasure:
 
         Channels without a single good segment hold NaN.
         """
-        count = np.where(self._count > 0, self._count, np.nan)
-        return self.plan.freqs, self._power / count[:, None]
+        power, count = self._finished()
+        per = np.where(count > 0, count, np.nan)
+        return self.plan.freqs, folded(to_host(power), self.plan) / per[:, None]
 
     def state(self) -> dict[str, Any]:
-        """Return a checkpoint."""
-        spans = [
-            [s.start, s.stop, *(a.copy() for e in (s.head, s.tail) for a in (e.data, e.good))]
-            for s in self._spans
-        ]
-        return {"power": self._power.copy(), "count": self._count.copy(), "spans": spans}
+        """Return a checkpoint: numbers and arrays."""
+        spans = {
+            str(i): {
+                "at": [s.start, s.stop, s.todo, int(s.open), s.head.start, s.tail.start],
+                "head": np.array(to_host(s.head.data)),
+                "head_marks": s.head.marks.copy(),
+                "tail": np.array(to_host(s.tail.data)),
+                "tail_marks": s.tail.marks.copy(),
+            }
+            for i, s in enumerate(self._spans)
+        }
+        power = np.array(to_host(self._power))
+        return {"power": power, "count": self._count.copy(), "spans": spans}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         self._power, self._count = np.array(state["power"]), np.array(state["count"])
-        self._spans = [
-            _Span(
-                s[0],
-                s[1],
-                _Edge(np.array(s[2]), np.array(s[3])),
-                _Edge(np.array(s[4]), np.array(s[5])),
-            )
-            for s in state["spans"]
-        ]
+        self._spans = []
+        for i in range(len(state["spans"])):
+            s = state["spans"][str(i)]
+            start, stop, todo, is_open, head_at, tail_at = s["at"]
+            head = _Edge(np.array(s["head"]), head_at, np.array(s["head_marks"]))
+            tail = _Edge(np.array(s["tail"]), tail_at, np.array(s["tail_marks"]))
+            self._spans.append(_Span(start, stop, todo, bool(is_open), head, tail))
 
-    def _add(self, start: int, samples: _Edge, until: int | None = None) -> None:
-        """Sum the segments inside some samples that start before ``until``."""
-        step = self.plan.step
-        first = -start % step
-        stop = samples.size
-        if until is not None:
-            n_starts = max(-(-(until - start - first) // step), 0)
-            stop = min(stop, first + (n_starts - 1) * step + self.plan.n_per_seg)
-        if stop - first < self.plan.n_per_seg:
-            return
-        part = slice(first, stop)
-        power, count = welch_sums(
-            samples.data[:, part], self.plan, samples.good[:, part], n_threads=self._threads
-        )
-        self._power += power
-        self._count += count
+    def _marks(self, block: Block) -> Index:
+        """Return the masks of a block by row, inside the block."""
+        marks = []
+        for mask in block.masks:
+            start, stop = max(mask.start, block.start), min(mask.stop, block.stop)
+            if start < stop:
+                names = mask.channels
+                rows = [-1] if names is None else [self._row_of.get(n) for n in names]
+                marks += [(row, start, stop) for row in rows if row is not None]
+        return np.array(marks, dtype=np.int64).reshape(-1, 3)
 
-    def _join(self, left: _Span, right: _Span) -> _Span:
+    def _last_whole(self, stop: int) -> int:
+        """Return the number of the last segment that ends by ``stop``."""
+        return (stop - self.plan.n_per_seg) // self.plan.step
+
+    def _after(self, left: _Span | None, new: _Edge) -> _Span:
+        """Return the span of new samples in a stream, behind what was seen before."""
+        if left is not None and left.stop == new.start:
+            return self._continued(left, new)
+        todo = -(-new.start // self.plan.step)
+        nothing = new.cut(new.start, new.start)
+        span = self._continued(_Span(new.start, new.start, todo, True, nothing, nothing), new)
+        if left is None:
+            return span
+        # A gap in a stream is never filled later: its two sides need not be kept.
+        self._sum(left.tail, left.todo, self._last_whole(left.stop))
+        return _Span(left.start, span.stop, span.todo, False, left.head, span.tail)
+
+    def _continued(self, span: _Span, new: _Edge) -> _Span:
+        """Sum the segments that new samples complete, but for the first half of a last pair."""
+        last = self._last_whole(new.stop)
+        if last % 2 == 0:
+            last -= 1
+        todo = max(span.todo, last + 1)
+        self._sum(span.tail, span.todo, last, new)
+        keep_from = min(max(todo * self.plan.step, span.start), new.stop)
+        if keep_from >= new.start:
+            tail = new.cut(keep_from, new.stop)
+        else:
+            tail = span.tail.cut(keep_from, new.start).joined(new)
+        head, n_head = span.head, self.plan.n_per_seg - 1
+        if span.open and head.stop - head.start < n_head and head.stop == span.stop:
+            head = head.joined(new.cut(new.start, span.start + n_head))
+        still = span.open and todo == span.todo
+        return _Span(span.start, new.stop, todo, still, head, tail)
+
+    def _joined(self, left: _Span, right: _Span) -> _Span:
         """Join two spans that touch, and sum the segments that lie across."""
-        across = left.tail.joined(right.head)
-        self._add(right.start - left.tail.size, across, until=right.start)
-        n = self.plan.n_per_seg - 1
-        head, tail = left.head, right.tail
-        if left.start + head.size == left.stop and head.size < n:
-            head = head.joined(right.head).cut(slice(0, n))
-        if right.stop - tail.size == right.start and tail.size < n:
-            tail = left.tail.joined(tail).cut(slice(-n, None))
-        return _Span(left.start, right.stop, head, tail)
+        if right.open:
+            return self._continued(left, right.head.joined(right.tail))
+        first = -(-right.start // self.plan.step)
+        last = min(self._last_whole(right.head.stop), first - 1)
+        self._sum(left.tail, left.todo, last, right.head)
+        head, n_head = left.head, self.plan.n_per_seg - 1
+        if left.open and head.stop - head.start < n_head and head.stop == left.stop:
+            head = head.joined(right.head).cut(left.start, left.start + n_head)
+        return _Span(left.start, right.stop, right.todo, False, head, right.tail)
+
+    def _keep(self, marks: Index, begin: int, end: int) -> npt.NDArray[np.bool_]:
+        """Return which segments ``begin`` to ``end`` are free of marks, axes (row, segment)."""
+        n, step = self.plan.n_per_seg, self.plan.step
+        keep = np.ones((len(self.names), end - begin), dtype=bool)
+        for row, start, stop in marks.tolist():
+            lo, hi = (start - n) // step + 1 - begin, -(-stop // step) - begin
+            keep[row if row >= 0 else slice(None), max(lo, 0) : max(hi, 0)] = False
+        return keep
+
+    def _sum(self, old: _Edge, first: int, last: int, new: _Edge | None = None) -> None:
+        self._power, n = self._with(self._power, old, first, last, new)
+        self._count = self._count + n
+
+    def _with(
+        self, power: Any, old: _Edge, first: int, last: int, new: _Edge | None = None
+    ) -> tuple[Any, Index]:
+        """Add segments ``first`` to ``last``; return the sums and how many there were."""
+        if last < first:
+            return power, np.zeros(len(self.names), dtype=np.int64)
+        if new is None:
+            new = old
+            before, marks = old.data[:, :0], old.marks
+        else:
+            before, marks = old.data, np.concatenate([old.marks, new.marks])
+        # pairs begin at even numbers: one that begins at an odd one has only its second half
+        begin = first - first % 2
+        keep = self._keep(marks, begin, last + 1)
+        keep[:, : first - begin] = False
+        power = segment_power(
+            new.data,
+            self.plan,
+            keep,
+            rows=self._rows,
+            first=begin * self.plan.step - new.start,
+            before=before,
+            total=to_device(power, like=new.data),
+            n_threads=self._threads,
+        )
+        return power, keep.sum(axis=1)
+
+    def _finished(self) -> tuple[Any, Index]:
+        """Return sums and counts with the segments that wait for the other half of their pair."""
+        power, count = namespace(self._power).asarray(self._power, copy=True), self._count
+        for span in self._spans:
+            last = self._last_whole(span.stop)
+            power, n = self._with(power, span.tail, span.todo, last)
+            count = count + n
+        return power, count
+
+
+def _added(a: Any, b: Any) -> Any:
+    """Add sums that may live in different places; those on a device stay there."""
+    if isinstance(a, np.ndarray):
+        a = to_device(a, like=b)
+    return a + to_device(b, like=a)

@@ -154,10 +154,10 @@ class FirstPass:
         self._fir = self.stage.bind(self.info, self._shared)
         self.working = WorkingCopy(self._fir.info, self.folder)
         self.gram = GramMeasure(self._fir.info, self._shared)
-        meg = self._fir.info.pick(self._fir.info.names_of(*MEG_KINDS))
-        self._meg_rows = self._fir.info.rows(meg.names)
-        s = self.recipe.spectra
-        self.psd = WelchMeasure(meg, self._shared, seg_s=s.segment_s, overlap=s.overlap)
+        s, out = self.recipe.spectra, self._fir.info
+        self.psd = WelchMeasure(
+            out, self._shared, s.segment_s, s.overlap, names=out.names_of(*MEG_KINDS)
+        )
         self._bound = True
 
     def _take(self, block: RawBlock) -> None:
@@ -176,19 +176,7 @@ class FirstPass:
     def _keep(self, block: Block) -> None:
         self.working.write(block)
         self.gram.update(block)
-        self.psd.update(pick_rows(block, self.psd.info, self._meg_rows))
-
-
-def pick_rows(block: Block, info: Info, rows: np.ndarray) -> Block:
-    """Return the rows of a block as a Block of ``info``; masks of other channels fall away."""
-    kept = set(info.names)
-    masks = []
-    for mask in block.masks:
-        if mask.channels is None:
-            masks.append(mask)
-        elif names := tuple(n for n in mask.channels if n in kept):
-            masks.append(replace(mask, channels=names))
-    return Block(block.data[rows], info, block.start, tuple(masks))
+        self.psd.update(block)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def _over_good(learned: Learned) -> tuple[Operator, Operator]:
 def _spectra(first: FirstPass, measured: Measured, names: tuple[str, ...]) -> Spectra:
     freqs, before = first.psd.result()
     after = measured.psd.result()[1]
-    rows = first.psd.info.rows(names)
+    rows = [first.psd.names.index(n) for n in names]
     return Spectra(names, units_of(first.working.info, names), freqs, before[rows], after)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.psd import WelchPlan, csd_sums, good_segments, welch_sums
+from brainforge.kernels.psd import WelchPlan, folded, good_segments, segment_power, welch_sums
 from tests.reference import psd as reference
 
 
@@ -35,10 +35,6 @@ def test_equals_the_definition(n_channels, n_samples, n_per_seg, step, window, n
     want, n = reference.welch_sums(x, 100.0, n_per_seg, step, window, good)
     np.testing.assert_array_equal(count, n)
     np.testing.assert_allclose(power, want, rtol=1e-4, atol=1e-5)
-    csd, n_csd = csd_sums(x, plan, good)
-    want_csd, n_want = reference.csd_sums(x, 100.0, n_per_seg, step, window, good)
-    assert n_csd == n_want or not n_channels
-    np.testing.assert_allclose(csd, want_csd, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("window", ["hann", "hamming"])
@@ -96,17 +92,41 @@ def test_known_truth_white_noise_and_a_sine():
     assert (power[0] / count[0]).sum() * 0.5 == pytest.approx(0.5, rel=1e-3)
 
 
-def test_csd_is_hermitian_keeps_phase_and_holds_the_power():
-    t = np.arange(8000) / 200
-    x = np.stack([np.cos(2 * np.pi * 10 * t), np.cos(2 * np.pi * 10 * t - 0.7)])
-    plan = WelchPlan(200.0, 400, 200)
-    csd, n = csd_sums(x.astype(np.float32), plan, fmin=10, fmax=10, n_threads=2)
-    assert csd.shape == (1, 2, 2)
-    np.testing.assert_allclose(csd, csd.conj().transpose(0, 2, 1))
-    assert np.angle(csd[0, 0, 1]) == pytest.approx(0.7, abs=1e-4)
-    power, _ = welch_sums(x.astype(np.float32), plan)
-    np.testing.assert_allclose(csd[0].diagonal().real, power[:, 20], rtol=1e-5)
-    assert n == plan.n_segments(8000)
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(
+    cut=st.integers(0, 900),
+    n_per_seg=st.integers(2, 90),
+    step=st.integers(1, 90),
+    seed=st.integers(0, 99),
+)
+def test_segments_across_two_arrays_rows_and_running_sums(cut, n_per_seg, step, seed):
+    plan = WelchPlan(100.0, n_per_seg, min(step, n_per_seg))
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((5, 900)).astype(np.float32)
+    rows = np.array([3, 0, 4])
+    keep = rng.random((3, plan.n_segments(900))) > 0.3
+    want = segment_power(x[rows], plan, keep)
+    got = segment_power(
+        x[:, cut:], plan, keep, rows=rows, first=-cut, before=x[:, :cut], n_threads=2
+    )
+    np.testing.assert_array_equal(got, want)
+    # cut between pairs: the same bits
+    half = keep.shape[1] // 4 * 2
+    running = segment_power(x, plan, keep[:, :half], rows=rows)
+    rest = segment_power(x, plan, keep[:, half:], rows=rows, first=half * plan.step, total=running)
+    assert rest is running
+    np.testing.assert_array_equal(rest, want)
+    assert folded(want, plan).shape == (3, n_per_seg // 2 + 1)
+
+
+def test_segments_left_out_are_not_read():
+    x = np.full((1, 100), np.nan, np.float32)
+    x[0, 40:60] = np.arange(20)
+    plan = WelchPlan(100.0, 20, 20)
+    keep = np.array([[False, False, True, False, False, False, False]])
+    power = segment_power(x, plan, keep)
+    assert np.isfinite(power).all()
+    assert power.any()
 
 
 def test_good_segments_of_a_short_signal():
@@ -121,5 +141,11 @@ def test_bad_input_is_refused():
         WelchPlan(100.0, 10, 11)
     with pytest.raises(KernelInputError, match="float32"):
         welch_sums(np.zeros((2, 20)), plan)
+    x = np.zeros((2, 20), np.float32)
     with pytest.raises(KernelInputError, match="good"):
-        csd_sums(np.zeros((2, 20), np.float32), plan, np.ones((2, 19), bool))
+        welch_sums(x, plan, np.ones((2, 19), bool))
+    with pytest.raises(KernelInputError, match="keep"):
+        segment_power(x, plan, np.ones((3, 1), bool))
+    for first in (-1, 11):
+        with pytest.raises(KernelInputError, match="segments inside 0 to 20"):
+            segment_power(x, plan, np.ones((2, 1), bool), first=first)

@@ -14,6 +14,7 @@ from brainforge.block import Block, Cause, Mask
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
 from brainforge.measures.psd import WelchMeasure
+from brainforge.testing.measure_suite import MeasureSuite
 from tests.reference import psd as reference
 
 INFO = Info(100.0, tuple(Channel(f"M{i}", "mag") for i in range(3)), decim=4)
@@ -147,3 +148,25 @@ def test_bad_input_is_refused():
         measure.merge(WelchMeasure(INFO, BACKEND, seg_s=1.0))
     with pytest.raises(InputError, match="overlap"):
         measure.merge(measured(blocks(signal(), [])))
+
+
+def test_channels_by_name():
+    x = signal()
+    whole = measured(blocks(x, [900]))
+    some = measured(blocks(x, [900]), names=("M2", "M0"))
+    np.testing.assert_array_equal(some.result()[1], whole.result()[1][[2, 0]])
+    np.testing.assert_array_equal(some.n_segments, whole.n_segments[[2, 0]])
+
+
+class TestWelchMeasure(MeasureSuite):
+    tolerance = 1e-9
+
+    def make(self):
+        return WelchMeasure(INFO, BACKEND, seg_s=1.5, overlap=0.6)
+
+    def recording(self):
+        return blocks(signal(), [1700]) + blocks(signal(900, 1), [], start=5010, masks=())
+
+    def numbers(self, result):
+        freqs, psd = result
+        return {"freqs": freqs, "psd": psd}
