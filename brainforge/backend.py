@@ -1,4 +1,4 @@
-"""Backend: where the kernels run and how many threads they may use."""
+"""Backend: where the kernels run, how many threads and how much of a device they may use."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ def _cores() -> int:
 
 @dataclass(frozen=True)
 class Backend:
-    """Where kernels run.
+    """Where kernels run; chosen once per session, by `brainforge.device.choose`.
 
     Parameters
     ----------
     name : str
-        ``"cpu"``; device twins add ``"cuda"``.
+        ``"cpu"`` or ``"cuda"``.
     n_threads : int
         Threads that one patient's kernels may use together; 0 means all cores available.
+    memory : int
+        Bytes of the device that one patient may use; 0 means most of what is free. Less of it
+        gives smaller chunks, not other numbers.
+    why : str
+        Why this one was chosen, in words.
     """
 
     name: str = "cpu"
     n_threads: int = 0
+    memory: int = 0
+    why: str = ""
 
     @property
     def threads(self) -> int:

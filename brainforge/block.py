@@ -40,13 +40,16 @@ class Mask:
     cause: Cause
 
 
-def _checked(data: npt.NDArray[Any], info: Info) -> npt.NDArray[Any]:
+def _checked(data: Any, info: Info) -> Any:
+    """Return the samples, read-only where they are NumPy's; a device array stays as it is."""
     if data.ndim != 2 or data.shape[0] != info.n_channels:
         raise InputError(
             where="block",
             expected=f"an array of {info.n_channels} channels x samples",
             got=f"shape {data.shape}",
         )
+    if not isinstance(data, np.ndarray):
+        return data
     view = data.view()
     view.flags.writeable = False
     return view

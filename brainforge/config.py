@@ -31,11 +31,17 @@ class Settings:
         Mains frequency in Hz to assume where a recording does not say; None finds it out.
     recipe : str
         Recipe used where none is asked for.
+    backend : str
+        Where to compute: ``auto``, ``cpu`` or ``cuda``.
+    device_memory : float
+        GiB of a CUDA device that one recording may use; 0 means most of what is free.
     """
 
     threads: int = 0
     line_freq: float | None = None
     recipe: str = "resting"
+    backend: str = "auto"
+    device_memory: float = 0.0
 
 
 def parse_threads(value: object, where: str) -> int:
@@ -67,10 +73,30 @@ def _parse_recipe(value: object, where: str) -> str:
     raise InputError(where=where, expected="the name of a recipe", got=repr(value))
 
 
+def parse_backend(value: object, where: str) -> str:
+    """Return auto, cpu or cuda; InputError for anything else."""
+    text = str(value).strip().lower()
+    if text in ("auto", "cpu", "cuda"):
+        return text
+    raise InputError(where=where, expected="auto, cpu or cuda", got=repr(value))
+
+
+def _parse_gib(value: object, where: str) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise InputError(where=where, expected="a number of GiB, 0 for automatic", got=repr(value))
+    return number
+
+
 _PARSERS: Final[dict[str, Callable[[object, str], Any]]] = {
     "threads": parse_threads,
     "line_freq": parse_line_freq,
     "recipe": _parse_recipe,
+    "backend": parse_backend,
+    "device_memory": _parse_gib,
 }
 
 

@@ -51,3 +51,19 @@ class OutputError(BrainForgeError, OSError):
     """An output could not be written: it exists, the disk is full, the folder is read-only."""
 
     exit_code = 2
+
+
+class DeviceError(BrainForgeError):
+    """A device ran out of memory, failed or went away; the work can be done elsewhere.
+
+    Parameters
+    ----------
+    text : str
+        What happened, in one line.
+    memory : bool
+        Whether it was memory that ran out: smaller chunks may do.
+    """
+
+    def __init__(self, text: str, *, memory: bool = False) -> None:
+        self.memory = memory
+        super().__init__(" ".join(text.split()))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from brainforge.backend import Backend
 from brainforge.block import RawBlock
-from brainforge.errors import InputError
+from brainforge.device import after, choose, device_errors
+from brainforge.errors import DeviceError, InputError
 from brainforge.flow import Source
 from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.pipeline.assemble import Account
@@ -39,7 +40,9 @@ def process(
         The name of a recipe that comes with Brain-Forge, a TOML file or a Recipe. Recordings
         too short for it run recipe ``short``, and the result says so.
     backend : Backend | None
-        Where to run; all cores of the CPU where None.
+        Where to run, from `brainforge.device.choose`; None is its ``auto``. Where a CUDA device
+        fails or runs out of memory the work is done again with less of it, then on the CPU; the
+        result says so. A Source cannot be read twice and runs on the CPU.
     progress : callable | None
         Told the stage in words and the share of it that is done, 0 to 1.
 
@@ -72,7 +75,9 @@ def process(
 def _run_source(
     recipe: Recipe, source: Source, backend: Backend | None, progress: Progress | None
 ) -> Result:
-    with source as blocks, Pipeline(recipe, blocks.info, backend, progress=progress) as pipe:
+    chosen = backend or choose()
+    chosen = replace(chosen, name="cpu", why="a stream cannot be read again if a device fails")
+    with source as blocks, Pipeline(recipe, blocks.info, chosen, progress=progress) as pipe:
         waited = _feed(pipe, blocks, 0, progress)
         return _timed(pipe.finish(_account(blocks)), waited, pipe)
 
@@ -86,11 +91,39 @@ def _account(source: Source) -> Account:
 def _run(
     recipe: Recipe, recording: Recording, backend: Backend | None, progress: Progress | None
 ) -> Result:
+    """Process on the backend, and again on what is left of it where a device fails."""
+    chosen = backend or choose()
+    events: list[str] = []
+    while True:
+        try:
+            with device_errors():
+                result = _once(recipe, recording, chosen, progress)
+            return _with_events(result, events)
+        except DeviceError as error:
+            chosen = after(error, chosen)
+            again = "with less memory" if chosen.name == "cuda" else "on the CPU"
+            events.append(f"{error}; the recording was processed again {again}.")
+
+
+def _once(
+    recipe: Recipe, recording: Recording, backend: Backend, progress: Progress | None
+) -> Result:
     info = recording.info
     size = grid_size(info.sfreq, decimation(info.sfreq, recipe.filter.working_rate_min))
     with Pipeline(recipe, info, backend, progress=progress, lasting=True) as pipe:
         waited = _feed(pipe, recording.blocks(size), recording.n_samples, progress)
         return _timed(pipe.finish(Account.of(recording)), waited, pipe)
+
+
+def _with_events(result: Result, events: list[str]) -> Result:
+    if not events:
+        return result
+    about = dict(result.provenance["backend"], events=list(events))
+    return replace(
+        result,
+        warnings=(*result.warnings, *events),
+        provenance={**result.provenance, "backend": about},
+    )
 
 
 def _feed(

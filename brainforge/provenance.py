@@ -26,20 +26,21 @@ def provenance(recipe: Recipe, source: dict[str, Any], backend: Backend) -> dict
         "algorithm_version": ALGORITHM_VERSION,
         "input": dict(source),
         "recipe": {"name": recipe.name, "hash": recipe.hash, "resolved": recipe.to_dict()},
-        "backend": {"name": backend.name, "threads": backend.threads},
+        "backend": {"name": backend.name, "threads": backend.threads, "why": backend.why},
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in _PACKAGES},
         },
         "machine": {
             "system": f"{platform.system()} {platform.release()}",
-            "processor": _processor(),
+            "processor": processor(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         },
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of this machine's processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             for line in lines:

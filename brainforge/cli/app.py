@@ -9,6 +9,7 @@ import typer
 
 from brainforge import __version__
 from brainforge.cli.demo import demo
+from brainforge.cli.diagnose import diagnose
 from brainforge.cli.export import export
 from brainforge.cli.import_ import import_
 from brainforge.cli.info import info
@@ -49,13 +50,15 @@ def options(
 
     Results go to standard output, progress to standard error. Exit codes: 0 done, 1 internal
     error, 2 bad input or usage, 3 done in part, 130 interrupted. Settings come from the options,
-    else from the environment (BRAINFORGE_THREADS, BRAINFORGE_LINE_FREQ, BRAINFORGE_RECIPE),
-    else from the settings file, else from the defaults.
+    else from the environment (BRAINFORGE_THREADS, BRAINFORGE_LINE_FREQ, BRAINFORGE_RECIPE,
+    BRAINFORGE_BACKEND, BRAINFORGE_DEVICE_MEMORY), else from the settings file, else from the
+    defaults.
     """
     state_of(context).config = config
 
 
 app.command("demo")(demo)
+app.command("diagnose")(diagnose)
 app.command("process")(process)
 app.command("info")(info)
 app.command("import")(import_)

@@ -9,14 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from brainforge.backend import Backend
+from brainforge.cli.choice import chosen_backend
 from brainforge.cli.job import Job, run_job
 from brainforge.cli.output import print_json, show, table
 from brainforge.cli.progress import progress
 from brainforge.cli.state import Debug, Json, Quiet, state_of
 from brainforge.cli.summary import findings_table, summary
 from brainforge.cli.truth import Check, compare
-from brainforge.config import parse_threads
 from brainforge.recording import Recording
 from brainforge.result import Result
 
@@ -43,9 +42,7 @@ def demo(
     from brainforge import datasets
 
     settings = state_of(context).settings
-    backend = Backend(
-        n_threads=settings.threads if threads is None else parse_threads(threads, "--threads")
-    )
+    backend = chosen_backend(settings, threads)
     phantom = datasets.Phantom(duration=seconds, seed=seed)
     with progress(quiet) as tell:
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from brainforge.backend import Backend
+from brainforge.cli.choice import chosen_backend
 from brainforge.cli.job import Job, run_job
 from brainforge.cli.opening import (
     Bads,
@@ -24,7 +24,6 @@ from brainforge.cli.progress import progress
 from brainforge.cli.staging import refuse_existing
 from brainforge.cli.state import Debug, Json, Overwrite, Quiet, state_of
 from brainforge.cli.summary import summary
-from brainforge.config import parse_threads
 
 
 def process(
@@ -39,6 +38,9 @@ def process(
     subject: Subject = None,
     bads: Bads = None,
     threads: Annotated[int | None, typer.Option(help="Threads to use; 0 for all cores.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Where to compute: auto, cpu or cuda (see `diagnose`).")
+    ] = None,
     no_archive: Annotated[
         bool, typer.Option("--no-archive", help="Do not store the recording as an archive.")
     ] = False,
@@ -58,13 +60,13 @@ def process(
     chosen = recipe or settings.recipe
     # mistakes that cost nothing to find come before the work
     load_recipe(chosen)
-    n_threads = settings.threads if threads is None else parse_threads(threads, "--threads")
+    where = chosen_backend(settings, threads, backend)
     begun = time.perf_counter()
     recording = open_file(context, file, sensors, line_freq, subject, bads)
     ingest_s = time.perf_counter() - begun
     archived_as = str(file) if is_archive(recording) else ""
     archive = "" if no_archive or archived_as else f"{recording_name(file)}.zarr"
-    job = Job(out, chosen, Backend(n_threads=n_threads), archive, archived_as, overwrite)
+    job = Job(out, chosen, where, archive, archived_as, overwrite)
     if not overwrite and out.is_dir():
         refuse_existing(out, job.names)
     with progress(quiet) as tell:

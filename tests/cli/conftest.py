@@ -27,7 +27,7 @@ Cli = Callable[..., Ran]
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
     """Return a function that runs ``brainforge`` without the user's own settings."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    for key in ("CONFIG", "THREADS", "LINE_FREQ", "RECIPE"):
+    for key in ("CONFIG", "THREADS", "LINE_FREQ", "RECIPE", "BACKEND", "DEVICE_MEMORY"):
         monkeypatch.delenv(f"BRAINFORGE_{key}", raising=False)
 
     def run(*arguments: object) -> Ran:
