@@ -84,7 +84,7 @@ def test_the_plain_source_gives_the_same_numbers():
             np.zeros(2, np.float32),
             np.ones(2, np.float32),
         )
-        module._decimate_rows.py_func(*args, phases, out, 0, 20)
+        module.decimate_rows.py_func(*args, phases, out, 0, 20)
         np.testing.assert_allclose(out, decimate(raw, phases, 20, first=1), rtol=1e-4, atol=1)
 
 
