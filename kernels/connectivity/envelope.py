@@ -158,9 +158,10 @@ def analytic(spectrum: npt.NDArray[np.complex64], window: BandWindow) -> npt.NDA
     from scipy.fft import ifft
 
     n_bins = len(window.weights)
-    bins = np.zeros((len(spectrum), window.n_points), dtype=np.complex64)
-    cut = spectrum[:, window.first_bin : window.first_bin + n_bins] * window.weights
+    cut = spectrum[:, window.first_bin : window.first_bin + n_bins]
     # starting at bin 0 shifts the carrier, which no measure here can see
-    bins[:, :n_bins] = cut / np.float32(window.n_times)
+    bins = np.empty((len(spectrum), window.n_points), dtype=np.complex64)
+    np.multiply(cut, window.weights / np.float32(window.n_times), out=bins[:, :n_bins])
+    bins[:, n_bins:] = 0
     signal = ifft(bins, axis=-1, norm="forward", overwrite_x=True)
     return signal[:, window.keep]
