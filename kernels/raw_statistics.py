@@ -5,6 +5,7 @@ It works on counts in the source's own dtype at the full rate, before anything i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
+from brainforge.kernels.namespace import dtype_name, is_device, to_host
 from brainforge.kernels.parallel import parallel_map, slices
 from brainforge.kernels.raw_scan import COLUMNS, COUNT_NON_FINITE, DTYPES, FLAT_RUNS, SCAN
 
@@ -22,6 +25,8 @@ RAIL_MIN, RAIL_PILE = 8, 4
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+#: stretches of finite samples, and what was found in each of them
+Found = tuple[Ints, dict[str, Floats]]
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class RawStatistics:
         return np.divide(self.total, self.n, out=empty, where=self.n > 0)
 
 
+@kernel(device="brainforge.kernels.device.raw_scan:raw_statistics", tolerance=1e-6, raw=True)
 def raw_statistics(
     data: npt.NDArray[Any],
     rails: Floats | None = None,
@@ -117,11 +123,32 @@ def raw_statistics(
     ------
     KernelInputError
     """
-    data = _checked(data, rails)
+
+    def look(data: npt.NDArray[Any], pieces: Ints) -> Found:
+        return _look(np.ascontiguousarray(data), pieces, n_threads)
+
+    return summarise(data, rails, stretches, look)
+
+
+def summarise(
+    data: Any, rails: Floats | None, stretches: Ints | None, look: Callable[[Any, Ints], Found]
+) -> RawStatistics:
+    """Return the statistics of samples, wherever they are, that ``look`` finds in stretches.
+
+    ``look(data, pieces)`` gives the stretches of finite samples and, for each of them, the
+    columns of `brainforge.kernels.raw_scan.COLUMNS` and ``flat_run``, on the host.
+    """
+    _check(data, rails)
     n = data.shape[0]
     edges = np.full((n, 2), np.nan) if rails is None else np.asarray(rails, np.float64)
     pieces = _pieces(data.shape, stretches)
     whole = _sums(n, pieces[:, 0], pieces[:, 2] - pieces[:, 1])
+    pieces, found = look(data, pieces)
+    stats = _by_channel(n, pieces, found, whole)
+    return replace(stats, railed=_railed(data, pieces, edges, found))
+
+
+def _look(data: npt.NDArray[Any], pieces: Ints, n_threads: int) -> Found:
     if data.dtype.kind == "f":
         pieces = _finite(data, pieces, n_threads)
     values = np.zeros((len(pieces), len(COLUMNS)))
@@ -132,9 +159,7 @@ def raw_statistics(
         FLAT_RUNS[data.dtype.name](data, pieces[part], flat[part])
 
     parallel_map(one, slices(len(pieces), n_threads), n_threads)
-    found = {**dict(zip(COLUMNS, values.T)), "flat_run": flat.astype(np.float64)}
-    stats = _by_channel(n, pieces, found, whole)
-    return replace(stats, railed=_railed(data, pieces, edges, found))
+    return pieces, {**dict(zip(COLUMNS, values.T)), "flat_run": flat.astype(np.float64)}
 
 
 def rail_intervals(
@@ -188,7 +213,7 @@ def _railed(data: npt.NDArray[Any], pieces: Ints, edges: Floats, found: dict[str
     railed = np.zeros(len(edges), dtype=np.int64)
     for at in np.flatnonzero(np.where(known, touched, piled)):
         channel, start, stop = pieces[at]
-        row = data[channel, start:stop]
+        row = to_host(data[int(channel), int(start) : int(stop)])
         if known[at]:
             railed[channel] += np.count_nonzero((row <= rails[at, 0]) | (row >= rails[at, 1]))
         else:
@@ -213,18 +238,18 @@ def clipped(row: npt.NDArray[Any]) -> tuple[int, int]:
     return out[0], out[1]
 
 
-def _checked(data: npt.NDArray[Any], rails: Floats | None) -> npt.NDArray[Any]:
-    if data.ndim != 2 or data.dtype.name not in DTYPES or not data.dtype.isnative:
+def _check(data: Any, rails: Floats | None) -> None:
+    native = is_device(data) or data.dtype.isnative
+    if data.ndim != 2 or dtype_name(data) not in DTYPES or not native:
         raise KernelInputError(
             where="data",
             expected=f"channels x samples of {', '.join(DTYPES)} in native byte order",
-            got=f"{data.dtype.str} of shape {data.shape}",
+            got=f"{data.dtype if native else data.dtype.str} of shape {data.shape}",
         )
     if rails is not None and np.shape(rails) != (data.shape[0], 2):
         raise KernelInputError(
             where="rails", expected=f"shape {(data.shape[0], 2)}", got=f"{np.shape(rails)}"
         )
-    return np.ascontiguousarray(data)
 
 
 def _pieces(shape: tuple[int, ...], stretches: Ints | None) -> Ints:
@@ -252,9 +277,14 @@ def _finite(data: npt.NDArray[Any], pieces: Ints, n_threads: int) -> Ints:
     )
     if not n_bad.any():
         return pieces
+    return finite_stretches(data, pieces, n_bad)
+
+
+def finite_stretches(data: Any, pieces: Ints, n_bad: npt.NDArray[Any]) -> Ints:
+    """Return stretches without the ``n_bad`` (stretch,) non-finite samples that each holds."""
     out = [pieces[n_bad == 0]]
-    for channel, start, stop in pieces[n_bad > 0]:
-        found = intervals(np.isfinite(data[channel, start:stop])) + start
+    for channel, start, stop in pieces[n_bad > 0].tolist():
+        found = intervals(np.isfinite(to_host(data[channel, start:stop]))) + start
         out.append(np.column_stack([np.full(len(found), channel), found]))
     return np.concatenate(out)
 

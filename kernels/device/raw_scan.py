@@ -1,4 +1,4 @@
-"""Device twin of the loops behind `brainforge.kernels.raw_statistics`: one launch a block."""
+"""Device twin of `brainforge.kernels.raw_statistics`: one launch over all stretches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy.typing as npt
 
 from brainforge.kernels.device.launch import launch
 from brainforge.kernels.namespace import contiguous, dtype_name, namespace, to_device, to_host
+from brainforge.kernels.raw_statistics import RawStatistics, finite_stretches, summarise
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 _TYPES = {"int16": "short", "int32": "int", "float32": "float", "float64": "double"}
 _THREADS = 256
 #: of what `scan` gives for each stretch
@@ -18,7 +21,26 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def scan(data: Any, pieces: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def raw_statistics(
+    data: Any, rails: Floats | None = None, stretches: Ints | None = None, *, n_threads: int = 1
+) -> RawStatistics:
+    """Twin of `brainforge.kernels.raw_statistics.raw_statistics`; the result is on the host.
+
+    A channel that may be railed, or holds samples that are not finite, is brought home.
+    """
+    return summarise(data, rails, stretches, _look)
+
+
+def _look(data: Any, pieces: Ints) -> tuple[Ints, dict[str, Floats]]:
+    found = scan(data, pieces)
+    n_bad = found[:, COLUMNS.index("non_finite")]
+    if n_bad.any():
+        pieces = finite_stretches(data, pieces, n_bad)
+        found = scan(data, pieces)
+    return pieces, dict(zip(COLUMNS, found.T))
+
+
+def scan(data: Any, pieces: Ints) -> Floats:
     """Return what was found in stretches of counts, on the host: it is small.
 
     Parameters
