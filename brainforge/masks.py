@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.block import Cause, Mask
+from brainforge.block import Cause, Mask, RawBlock
 
 _Key = tuple[tuple[str, ...] | None, Cause]
 
@@ -57,3 +57,34 @@ def masks_from_state(state: Iterable[list[Any]]) -> tuple[Mask, ...]:
         Mask(None if names is None else tuple(names), int(a), int(b), Cause(cause))
         for names, a, b, cause in state
     )
+
+
+def bad_samples(
+    block: RawBlock, channels: Mapping[str, int]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Return the channels that masks touch and which of their samples.
+
+    Parameters
+    ----------
+    block : RawBlock
+    channels : mapping
+        Positions of the channels that count, by name.
+
+    Returns
+    -------
+    touched : int array, axes (touched channel,)
+        Positions, ascending.
+    bad : bool array, axes (touched channel, sample)
+    """
+    hits = []
+    for mask in block.masks:
+        lo, hi = max(mask.start - block.start, 0), min(mask.stop, block.stop) - block.start
+        names = channels if mask.channels is None else mask.channels
+        at = [channels[n] for n in names if n in channels]
+        if at and lo < hi:
+            hits.append((at, lo, hi))
+    touched = np.array(sorted({i for at, _, _ in hits for i in at}), dtype=np.intp)
+    bad = np.zeros((len(touched), block.data.shape[1]), dtype=bool)
+    for at, lo, hi in hits:
+        bad[np.searchsorted(touched, at), lo:hi] = True
+    return touched, bad

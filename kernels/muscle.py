@@ -19,6 +19,7 @@ import numpy.typing as npt
 from brainforge.errors import KernelInputError
 from brainforge.kernels.decimate import checked_rows, flat_rows, per_row, polyphase
 from brainforge.kernels.decimate_rows import DTYPES, decimate_rows
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.fir_design import design_fir
 from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.parallel import parallel_map, slices
@@ -30,8 +31,10 @@ BAND = (110.0, 140.0)
 _TRANSITION = 10.0
 _NARROWEST = 5.0  # Hz that must be left between the band and the Nyquist rate
 _RATE = 100.0  # 110-140 Hz lies between two multiples of half of it: the band folds onto itself
-_PER_WINDOW = 10
+#: filtered samples of a window
+PER_WINDOW = 10
 _ATTENUATION = 50.0  # dB of the low-pass; the band-pass has as much
+_SCORED = 32  # channels at a time, so that a long recording's scores take little memory
 _TILE = 1 << 16  # low-passed samples at a time, so that they stay in the second-level cache
 
 
@@ -57,7 +60,7 @@ class MusclePlan:
     @property
     def window(self) -> int:
         """Source samples per window, about 0.1 s; windows lie on the absolute grid."""
-        return self.decim * _PER_WINDOW
+        return self.decim * PER_WINDOW
 
     @cached_property
     def low_pass(self) -> F64:
@@ -116,7 +119,7 @@ class MusclePlan:
     @property
     def reach(self) -> int:
         """Samples from the first to one past the last that a window depends on."""
-        return (_PER_WINDOW - 1) * self.decim + 2 * self.half + 1
+        return (PER_WINDOW - 1) * self.decim + 2 * self.half + 1
 
 
 @lru_cache(maxsize=32)
@@ -129,6 +132,17 @@ def muscle_plan(sfreq: float) -> MusclePlan | None:
     return min((MusclePlan(sfreq, f) for f in (1, *factors)), key=lambda plan: plan.cost)
 
 
+def check_windows(raw: Any, plan: MusclePlan, n_windows: int, first: int) -> None:
+    """Raise KernelInputError where the windows reach beyond the samples."""
+    if first < 0 or first + max(n_windows - 1, 0) * plan.window + plan.reach > raw.shape[1]:
+        raise KernelInputError(
+            where="n_windows",
+            expected=f"windows inside the {raw.shape[1]} samples",
+            got=f"{n_windows} from column {first}",
+        )
+
+
+@kernel(device="brainforge.kernels.device.muscle:window_amplitude", tolerance=2e-6, raw=True)
 def window_amplitude(
     raw: npt.NDArray[Any],
     plan: MusclePlan,
@@ -168,12 +182,7 @@ def window_amplitude(
     KernelInputError
         Where the windows reach beyond the samples.
     """
-    if first < 0 or first + max(n_windows - 1, 0) * plan.window + plan.reach > raw.shape[1]:
-        raise KernelInputError(
-            where="n_windows",
-            expected=f"windows inside the {raw.shape[1]} samples",
-            got=f"{n_windows} from column {first}",
-        )
+    check_windows(raw, plan, n_windows, first)
     picked = checked_rows(raw.shape, raw.dtype.name, 1, 0, first, rows)
     out = np.empty((len(picked), n_windows), np.float32)
     if not out.size:
@@ -194,7 +203,7 @@ def window_amplitude(
 @lazy_jit(["void(float32[:,::1], int64, float32[:,::1])"])
 def _rms(y: Any, turns: int, out: Any) -> None:
     """Write the RMS of every window, of which each of ``turns`` rows holds a part."""
-    size = _PER_WINDOW // turns
+    size = PER_WINDOW // turns
     for r in range(out.shape[0]):
         for w in range(out.shape[1]):
             total = np.float32(0)
@@ -202,7 +211,7 @@ def _rms(y: Any, turns: int, out: Any) -> None:
                 part = y[r * turns + turn, w * size : (w + 1) * size]
                 for i in range(size):
                     total += part[i] * part[i]
-            out[r, w] = np.sqrt(total / np.float32(_PER_WINDOW))
+            out[r, w] = np.sqrt(total / np.float32(PER_WINDOW))
 
 
 def _amplitude(
@@ -216,7 +225,7 @@ def _amplitude(
 ) -> None:
     """Write the RMS of the rows whose sequences begin at ``begins``, axes (row, turn)."""
     (low, sharp), turns = plan.phases, plan.turns
-    n_out = out.shape[1] * _PER_WINDOW // turns
+    n_out = out.shape[1] * PER_WINDOW // turns
     n_low = (n_out - 1) * len(sharp) + (len(plan.band_pass) - 1) // turns + 1
     step = min(max(_TILE // (n_low * turns), 1), len(out))
     between = np.empty((step * turns, n_low), np.float32)
@@ -247,17 +256,19 @@ def muscle_score(amplitude: npt.NDArray[np.floating]) -> F64:
         number, averaged over three windows (MNE's ``annotate_muscle_zscore`` smooths at
         4 Hz). NaN where no channel can be believed.
     """
-    a = np.where(np.isfinite(amplitude), amplitude, np.nan).astype(np.float64)
-    seen = np.isfinite(a)
-    n = np.maximum(seen.sum(axis=1, keepdims=True), 1)
-    centred = np.where(seen, a - np.where(seen, a, 0).sum(axis=1, keepdims=True) / n, 0.0)
-    spread = np.sqrt((centred**2).sum(axis=1, keepdims=True) / n)
-    usable = seen & (spread > 0)
-    z = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
-    count = usable.sum(axis=0)
-    score = z.sum(axis=0) / np.sqrt(np.maximum(count, 1))
-    total, weight = _sum_of_three(score), _sum_of_three((count > 0).astype(np.float64))
-    return np.where(count > 0, total / np.maximum(weight, 1), np.nan)
+    total, count = np.zeros(amplitude.shape[1]), np.zeros(amplitude.shape[1])
+    for part in slices(len(amplitude), -(-len(amplitude) // _SCORED)):
+        a = amplitude[part].astype(np.float64)
+        seen = np.isfinite(a)
+        n = np.maximum(seen.sum(axis=1, keepdims=True), 1)
+        a -= np.where(seen, a, 0).sum(axis=1, keepdims=True) / n
+        a[~seen] = 0.0
+        spread = np.sqrt((a**2).sum(axis=1, keepdims=True) / n)
+        total += np.divide(a, spread, out=np.zeros_like(a), where=spread > 0).sum(axis=0)
+        count += (seen & (spread > 0)).sum(axis=0)
+    score = total / np.sqrt(np.maximum(count, 1))
+    smooth, weight = _sum_of_three(score), _sum_of_three((count > 0).astype(np.float64))
+    return np.where(count > 0, smooth / np.maximum(weight, 1), np.nan)
 
 
 def _sum_of_three(x: F64) -> F64:

@@ -14,7 +14,7 @@ from brainforge.bridging import non_finite_masks
 from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.muscle import muscle_plan, muscle_score, window_amplitude
-from brainforge.masks import masks_from_state, masks_to_state, true_runs
+from brainforge.masks import bad_samples, masks_from_state, masks_to_state, true_runs
 from brainforge.result import Interval
 from brainforge.units import MEG_KINDS
 
@@ -43,6 +43,7 @@ class MuscleMeasure:
         self.info, self.threshold, self._threads = info, threshold, backend.threads
         self.names = info.names_of(*MEG_KINDS, bads=False)
         self._rows = info.rows(self.names)
+        self._channels = {name: i for i, name in enumerate(self.names)}
         self._scale = np.array([info.channel(n).working_cal for n in self.names])
         self._plan = muscle_plan(info.sfreq) if self.names else None
         self._offset = np.full(len(self.names), np.nan)  # counts; a channel's first good sample
@@ -166,13 +167,12 @@ class MuscleMeasure:
             scale=self._scale,
             n_threads=self._threads,
         )
-        if block.masks:
-            good = good_samples(block.masks, self.info, first, block.stop)[self._rows]
-            rows = np.flatnonzero(~good.all(axis=1))
-            bad = np.zeros((len(rows), good.shape[1] + 1), dtype=np.int32)
-            np.cumsum(~good[rows], axis=1, out=bad[:, 1:])
-            at = np.arange(end - begin) * plan.window
-            hit = bad[:, at + plan.reach] > bad[:, at]
+        rows, bad = bad_samples(block, self._channels)
+        if len(rows):
+            n_bad = np.zeros((len(rows), bad.shape[1] + 1), dtype=np.int32)
+            np.cumsum(bad, axis=1, out=n_bad[:, 1:])
+            at = first - block.start + np.arange(end - begin) * plan.window
+            hit = n_bad[:, at + plan.reach] > n_bad[:, at]
             amplitude[rows] = np.where(hit, np.nan, amplitude[rows])
         self._found[begin] = amplitude
         self._next = end

@@ -11,6 +11,7 @@ from brainforge.bridging import reflect
 from brainforge.kernels.decimate import decimate, polyphase
 from brainforge.kernels.overlap_save import FirPlan, overlap_save
 from brainforge.kernels.two_stage import TwoStage
+from brainforge.stages.counts import Counts
 
 F32 = npt.NDArray[np.float32]
 
@@ -53,32 +54,26 @@ class FirCascade:
         self._buffer: F32 = np.zeros((n, 0), np.float32)  # outputs of the first stage
         self._filled = 0
 
-    def begin(
-        self,
-        start: int,
-        data: npt.NDArray[Any],
-        rows: npt.NDArray[np.intp],
-        offset: npt.NDArray[np.float64],
-    ) -> None:
+    def begin(self, start: int, counts: Counts, offset: npt.NDArray[np.float64]) -> None:
         """Start a segment at source sample ``start``, continued to the left by reflection.
 
-        ``data`` holds its first samples, more than half the filter where the segment has them.
+        ``counts`` holds its first samples, more than half the filter where the segment has them.
         """
         self._reset()
         reach = self._design.half_length
         self.running, self._offset = True, offset
         self._next_out = -(-start // self._design.k)
         self._next_in = self._next_out - self._plan.half
-        head = self._as_float(data[:, : reach + 1][rows])
+        head = _less(counts.take(slice(reach + 1)), offset)
         left = np.ascontiguousarray(reflect(head[:, ::-1], reach)[:, ::-1])
         self._stop = start - reach
-        self._filter_counts(left, np.arange(len(rows)), np.zeros(len(rows)))
+        self._filter_counts(Counts.whole(left), np.zeros(len(left)))
 
-    def feed(self, data: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> None:
-        """Take the next counts of the segment; ``rows`` are those of the channels."""
-        self._filter_counts(data, rows, self._offset)
+    def feed(self, counts: Counts) -> None:
+        """Take the next counts of the segment."""
+        self._filter_counts(counts, self._offset)
         keep = self._design.half_length + 1
-        latest = data[:, -keep:][rows]
+        latest = counts.take(slice(-keep, None))
         missing = keep - latest.shape[1]
         if missing > 0 and self._history.shape[1]:
             latest = np.concatenate([self._history[:, -missing:], latest], axis=1)
@@ -87,9 +82,8 @@ class FirCascade:
     def end(self) -> None:
         """Finish the segment, continued to the right by reflection."""
         self._last_out = -(-self._stop // self._design.k)
-        right = reflect(self._as_float(self._history), self._design.half_length)
-        n = len(right)
-        self._filter_counts(np.ascontiguousarray(right), np.arange(n), np.zeros(n))
+        right = reflect(_less(self._history, self._offset), self._design.half_length)
+        self._filter_counts(Counts.whole(np.ascontiguousarray(right)), np.zeros(len(right)))
 
     def ready(self) -> list[tuple[int, F32]]:
         """Return the outputs of complete cells as (first output sample, array)."""
@@ -133,20 +127,10 @@ class FirCascade:
         self._filled = self._buffer.shape[1]
         self._stop, self._next_in, self._next_out = state["at"]
 
-    def _as_float(self, counts: npt.NDArray[Any]) -> F32:
-        """Return counts less the offset, as the decimator sees them."""
-        wide = counts.astype(np.float64) - self._offset[:, None]
-        return wide.astype(np.float32)
-
-    def _filter_counts(
-        self,
-        data: npt.NDArray[Any],
-        rows: npt.NDArray[np.intp],
-        offset: npt.NDArray[np.float64],
-    ) -> None:
-        """Append to the buffer the outputs of the first stage that ``data`` completes."""
+    def _filter_counts(self, counts: Counts, offset: npt.NDArray[np.float64]) -> None:
+        """Append to the buffer the outputs of the first stage that ``counts`` complete."""
         k, c1 = self._design.k, self._c1
-        start, stop = self._stop, self._stop + data.shape[1]
+        start, stop = self._stop, self._stop + counts.n_samples
         end = (stop - 1 - c1) // k + 1
         inside = max(-(-(start + c1) // k), self._next_in)
         n_joint = min(inside, end) - self._next_in
@@ -154,42 +138,43 @@ class FirCascade:
         self._make_room(max(end - self._next_in, 0))
         joint = self._tail
         if c1:
-            near = data[:, : 2 * c1][rows]
-            near = (near.astype(np.float64) - offset[:, None]).astype(np.float32)
+            near = _less(counts.take(slice(2 * c1)), offset)
             joint = np.concatenate([self._tail, near], axis=1)
         if n_joint > 0:
             first = self._next_in * k - c1 - (start - self._tail.shape[1])
-            self._decimate(joint, np.arange(len(joint)), 0.0, n_joint, first)
+            self._decimate(Counts.whole(joint), 0.0, n_joint, first)
         if n_inside > 0:
-            self._decimate(data, rows, offset, n_inside, inside * k - c1 - start)
+            self._decimate(counts, offset, n_inside, inside * k - c1 - start)
         if c1:
-            if data.shape[1] >= 2 * c1:
-                last = data[:, -2 * c1 :][rows]
-                self._tail = (last.astype(np.float64) - offset[:, None]).astype(np.float32)
+            if counts.n_samples >= 2 * c1:
+                self._tail = _less(counts.take(slice(-2 * c1, None)), offset)
             else:
                 self._tail = joint[:, -2 * c1 :]
         self._stop = stop
 
-    def _decimate(
-        self,
-        data: npt.NDArray[Any],
-        rows: npt.NDArray[np.intp],
-        offset: Any,
-        n_out: int,
-        first: int,
-    ) -> None:
+    def _decimate(self, counts: Counts, offset: Any, n_out: int, first: int) -> None:
+        options: dict[str, Any] = {"first": first, "n_threads": self._n_threads}
         decimate(
-            data,
+            counts.data,
             self._phases,
             n_out,
-            first=first,
-            rows=rows,
+            rows=counts.rows,
             offset=offset,
             scale=self._scale,
             out=self._buffer,
             at=self._filled,
-            n_threads=self._n_threads,
+            **options,
         )
+        if len(touched := counts.touched):
+            # rows do not influence each other, so what these had before is of no account
+            self._buffer[touched, self._filled : self._filled + n_out] = decimate(
+                counts.patch,
+                self._phases,
+                n_out,
+                offset=offset[touched],
+                scale=self._scale[touched],
+                **options,
+            )
         self._filled += n_out
         self._next_in += n_out
 
@@ -205,3 +190,8 @@ class FirCascade:
             self._buffer = np.empty((len(old), left + n + 2 * self._cell), np.float32)
         self._buffer[:, :left] = old[:, used : self._filled]
         self._filled = left
+
+
+def _less(counts: npt.NDArray[Any], offset: npt.NDArray[np.float64]) -> F32:
+    """Return counts less the offset, as the decimator sees them."""
+    return (counts.astype(np.float64) - offset[:, None]).astype(np.float32)

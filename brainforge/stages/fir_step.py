@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.block import Block, Cause, Mask, RawBlock, good_samples
+from brainforge.block import Block, Cause, Mask, RawBlock
 from brainforge.bridging import bridge, non_finite_masks, trailing_run
 from brainforge.info import Info
 from brainforge.kernels.two_stage import TwoStage
-from brainforge.masks import masks_from_state, masks_to_state, normal_masks
+from brainforge.masks import bad_samples, masks_from_state, masks_to_state, normal_masks
 from brainforge.regrid import Regrid
+from brainforge.stages.counts import Counts, Rows
 from brainforge.stages.fir_cascade import FirCascade
 
 
@@ -48,6 +49,7 @@ class FusedFirStep:
         self.filter_delay = design.half_length / source.sfreq
         self._max_bridge = max_bridge
         self._rows = source.rows(info.names)
+        self._channels = {name: i for i, name in enumerate(info.names)}
         self._widen = main_lobe(design.impulse())
         self._regrid = Regrid(grid)
         self._cascade = FirCascade(
@@ -117,12 +119,13 @@ class FusedFirStep:
         if not self._cascade.running and piece.data.shape[1] <= self.design.half_length:
             self._pending = _kept(piece, piece.start)
             return out
-        hold = trailing_run(~self._good(piece), self._max_bridge) if piece.masks else 0
+        touched, bad = bad_samples(piece, self._channels)
+        hold = trailing_run(bad, self._max_bridge)
         if hold:
             self._pending = _kept(piece, piece.stop - hold)
-            piece = _cut(piece, piece.stop - hold)
+            piece, bad = _cut(piece, piece.stop - hold), bad[:, :-hold]
         if piece.data.shape[1]:
-            self._push(piece)
+            self._push(piece, touched, bad)
         return out + self._emit()
 
     def _joined(self, cell: RawBlock) -> RawBlock:
@@ -141,29 +144,23 @@ class FusedFirStep:
             return cell
         return RawBlock(np.concatenate([*parts, cell.data], axis=1), cell.info, start, masks)
 
-    def _good(self, piece: RawBlock) -> npt.NDArray[np.bool_]:
-        return good_samples(piece.masks, piece.info, piece.start, piece.stop)[self._rows]
-
-    def _push(self, piece: RawBlock) -> None:
+    def _push(self, piece: RawBlock, touched: Rows, bad: npt.NDArray[np.bool_]) -> None:
         """Bridge what is masked and hand the piece to the filters."""
-        data, rows = piece.data, self._rows
-        if piece.masks:
-            data, bad = data[rows], ~self._good(piece)
-            bridge(data, bad, self._last, self._max_bridge)
-            rows = np.arange(len(rows))
-            self._note(piece.masks)
+        patch = piece.data[self._rows[touched]]
+        left = None if self._last is None else self._last[touched]
+        bridge(patch, bad, left, self._max_bridge)
+        counts = Counts(piece.data, self._rows, touched, patch)
+        self._note(piece.masks)
         if self._offset is None:
-            self._offset = self._first_offset(data, rows)
+            self._offset = self._first_offset(counts)
         if not self._cascade.running:
-            self._cascade.begin(piece.start, data, rows, self._offset)
-        self._cascade.feed(data, rows)
-        self._last = data[rows, -1]
+            self._cascade.begin(piece.start, counts, self._offset)
+        self._cascade.feed(counts)
+        self._last = counts.take(slice(-1, None))[:, 0]
 
-    def _first_offset(
-        self, data: npt.NDArray[Any], rows: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.float64]:
-        every = max(data.shape[1] // 2048, 1)
-        offset = np.median(data[rows, ::every], axis=1).astype(np.float64)
+    def _first_offset(self, counts: Counts) -> npt.NDArray[np.float64]:
+        every = max(counts.n_samples // 2048, 1)
+        offset = np.median(counts.take(slice(None, None, every)), axis=1).astype(np.float64)
         for name, value in self._given.items():
             if name in self.info.names:
                 offset[self.info.index(name)] = value
@@ -196,7 +193,7 @@ class FusedFirStep:
     def _end_segment(self) -> list[Block]:
         if self._pending is not None:
             piece, self._pending = self._pending, None
-            self._push(piece)
+            self._push(piece, *bad_samples(piece, self._channels))
         if self._cascade.running:
             self._cascade.end()
         out = self._emit()
