@@ -87,7 +87,12 @@ def check_out(shape: tuple[int, ...], dtype: str, n: int, at: int, n_out: int) -
         )
 
 
-@kernel(device="brainforge.kernels.device.decimate:decimate", tolerance=1e-6, raw=True)
+@kernel(
+    device="brainforge.kernels.device.decimate:decimate",
+    tolerance=1e-6,
+    raw=True,
+    supports="at most about 5,000 taps: samples and taps share 48 KiB",
+)
 def decimate(
     raw: npt.NDArray[Any],
     phases: F32,

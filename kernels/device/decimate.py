@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brainforge.errors import KernelInputError
 from brainforge.kernels.decimate import check_out, checked_rows, per_row
 from brainforge.kernels.device.launch import launch
 from brainforge.kernels.namespace import contiguous, dtype_name, namespace, to_device
@@ -48,7 +49,14 @@ def decimate(
     if not n or not n_out:
         return out
     name, real = _TYPES[kind]
-    tile = max(min(512, (_WORDS - 2 * k * n_taps) // k), 1)
+    tile = min(512, (_WORDS - 2 * k * n_taps) // k)
+    if tile < 1:
+        raise KernelInputError(
+            where="phases",
+            expected=f"at most {_WORDS // 2 - k} taps on a device",
+            got=f"{k * n_taps}",
+            fix="decimate in two stages, or use overlap_save",
+        )
     constants = {"RAW": name, "REAL": real, "K": k, "N_TAPS": n_taps, "TILE": tile}
     small = (
         per_row(offset, n, "offset", np.float64),
