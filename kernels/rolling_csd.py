@@ -1,0 +1,192 @@
+"""Cross-spectra of bands with an exponential memory, updated by every window, and coherence.
+
+A band's cross-spectrum is the sum over its bins. Its real part is a symmetric rank-k update
+(R'R + I'I), its imaginary part G - G' with G = I'R: real products that BLAS adds in place while
+it lets the old sum fade.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.errors import KernelInputError
+from brainforge.kernels.connectivity.layout import n_pairs
+from brainforge.kernels.jit import lazy_jit
+from brainforge.kernels.rolling import F32, F64, RollingPlan
+
+
+@dataclass
+class CsdState:
+    """Fading sums.
+
+    Parameters
+    ----------
+    real : float32 array, axes (band, channel, channel)
+        Real parts; the upper triangle counts.
+    skew : float32 array, axes (band, channel, channel)
+        G transposed: the imaginary part at (i, j) is ``skew[j, i] - skew[i, j]``.
+    weight, squares : float
+        Sum of the windows' weights, and of their squares.
+    pairs : float32 array, axes (channel, channel) | None
+        Sum of the weights of the windows that are good in both channels; None while all were.
+    """
+
+    real: F32
+    skew: F32
+    weight: float = 0.0
+    squares: float = 0.0
+    pairs: F32 | None = None
+
+    @classmethod
+    def empty(cls, plan: RollingPlan, n_channels: int) -> CsdState:
+        """Return the sums of nothing."""
+        shape = (len(plan.bands), n_channels, n_channels)
+        return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+    def n_windows(self) -> float:
+        """Return how many windows of equal weight would vary as little as these."""
+        return self.weight**2 / self.squares if self.squares else 0.0
+
+
+def add_csd(
+    state: CsdState,
+    plan: RollingPlan,
+    spectra: F32,
+    keep: float,
+    good: npt.NDArray[np.bool_] | None = None,
+) -> None:
+    """Add one window's spectra to the sums after letting them fade.
+
+    Parameters
+    ----------
+    state : CsdState
+        Changed in place.
+    plan : RollingPlan
+    spectra : float32 array, axes (2 * bin, channel)
+        From `roll`; bad channels hold zeros.
+    keep : float
+        What is left of the old sums, above 0 and at most 1.
+    good : bool array, axes (channel,) | None
+        Channels whose window counts.
+
+    Raises
+    ------
+    KernelInputError
+        Where shapes or types do not fit.
+    """
+    from scipy.linalg.blas import sgemm, ssyrk
+
+    n = state.real.shape[1]
+    if spectra.shape != (2 * len(plan.middle), n) or spectra.dtype != np.float32:
+        raise KernelInputError(
+            where="spectra",
+            expected=f"float32 of shape {(2 * len(plan.middle), n)}",
+            got=f"{spectra.dtype} of shape {spectra.shape}",
+        )
+    if not 0 < keep <= 1:
+        raise KernelInputError(where="keep", expected="above 0, at most 1", got=f"{keep:g}")
+    everyone = good is None or bool(good.all())
+    if not everyone and state.pairs is None:
+        state.pairs = np.full((n, n), state.weight, np.float32)
+    state.weight = keep * state.weight + 1.0
+    state.squares = keep**2 * state.squares + 1.0
+    if state.pairs is not None:
+        state.pairs *= np.float32(keep)
+        state.pairs += 1 if good is None else np.outer(good, good)
+    if not n:
+        return
+    for band, rows in enumerate(plan.rows):
+        both = spectra[rows].T
+        half = both.shape[1] // 2
+        # Fortran order is the transpose of ours: the lower triangle becomes our upper one
+        ssyrk(1.0, both, keep, state.real[band].T, lower=1, overwrite_c=1)
+        sgemm(
+            1.0, both[:, half:], both[:, :half], keep, state.skew[band].T, trans_b=1, overwrite_c=1
+        )
+
+
+@lazy_jit(
+    ["void(float32[:,::1], float32[:,::1], Array(float32, 1, 'C', readonly=True), float32[::1])"]
+)
+def _coherence(real: Any, skew: Any, inverse: Any, out: Any) -> None:
+    n = real.shape[0]
+    columns = np.empty((16, n), np.float32)
+    for first in range(0, n, 16):
+        last = min(first + 16, n)
+        # whole cache lines of 16 columns, turned, so that the loop below runs along rows
+        for j in range(first + 1, n):
+            line = skew[j, first:last]
+            for i in range(line.size):
+                columns[i, j] = line[i]
+        for i in range(first, last):
+            at = i * (2 * n - i - 1) // 2
+            target = out[at : at + n - 1 - i]
+            a, b, column = real[i, i + 1 :], skew[i, i + 1 :], columns[i - first, i + 1 :]
+            others = inverse[i + 1 :]
+            own = inverse[i]
+            for j in range(target.size):
+                imag = column[j] - b[j]
+                target[j] = np.sqrt(a[j] * a[j] + imag * imag) * own * others[j]
+
+
+def band_coherence(state: CsdState, out: F32 | None = None) -> F32:
+    """Return the coherence of every pair in every band, 0 to 1.
+
+    Parameters
+    ----------
+    state : CsdState
+    out : float32 array, axes (band, pair) | None
+
+    Returns
+    -------
+    float32 array, axes (band, pair)
+        ``|S_ij| / sqrt(S_ii S_jj)`` of the bands' cross-spectra, pairs in the order of
+        ``numpy.triu_indices(n, 1)``; 0 for channels without power. The sum over a band's bins
+        comes first (Daniell's smoothing over frequency), so a band counts as one estimate of
+        all its bins and windows, and its bias is that of windows x bins.
+    """
+    n_bands, n = state.real.shape[:2]
+    if out is None:
+        out = np.empty((n_bands, n_pairs(n)), np.float32)
+    if out.shape != (n_bands, n_pairs(n)) or out.dtype != np.float32:
+        raise KernelInputError(
+            where="out",
+            expected=f"float32 of shape {(n_bands, n_pairs(n))}",
+            got=f"{out.dtype} of shape {out.shape}",
+        )
+    for band in range(n_bands):
+        power = np.diagonal(state.real[band])
+        floor = 1e-12 * power.max(initial=0.0)
+        inverse = np.where(power > floor, 1 / np.sqrt(np.maximum(power, 1e-30)), 0.0)
+        _coherence(state.real[band], state.skew[band], inverse.astype(np.float32), out[band])
+    if state.pairs is not None:
+        out *= _pair_factor(state.pairs)
+    return np.minimum(out, np.float32(1), out=out)
+
+
+def _pair_factor(pairs: F32) -> F32:
+    """Return what makes up for windows that a channel's power holds and a pair does not."""
+    upper = np.triu_indices(len(pairs), 1)
+    own = np.sqrt(np.diagonal(pairs))
+    both = pairs[upper]
+    return np.divide(
+        own[upper[0]] * own[upper[1]], both, out=np.zeros_like(both), where=both > 1e-6
+    )
+
+
+def band_csd(state: CsdState) -> npt.NDArray[np.complex128]:
+    """Return the mean cross-spectral density of every band, axes (band, channel, channel).
+
+    Summed over the band's bins, in unit**2 / Hz; Hermitian, ``X_i * conj(X_j)``.
+    """
+    upper = np.triu(state.real.astype(np.float64))
+    real = upper + np.triu(state.real, 1).transpose(0, 2, 1)
+    skew = state.skew.astype(np.float64)
+    weight: F64 | float = max(state.weight, 1e-30)
+    if state.pairs is not None:
+        weight = np.maximum(state.pairs.astype(np.float64), 1e-30)
+    return (real + 1j * (skew.transpose(0, 2, 1) - skew)) / weight
