@@ -27,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 ORDERS = (8, 3)
 #: lengths are taken in this many metres, so that all orders have similar size
 SCALE = 0.1
+#: inside fields of degree 1: without them little of a brain signal is left
+N_DIPOLES = 3
 #: over this the columns depend on each other to within the sensors' accuracy
 SINGULAR = 1e8
 
@@ -105,7 +107,8 @@ def sss_split(
     ------
     KernelInputError
         Where there are fewer good channels than fields, or fields that the good channels
-        cannot tell apart.
+        cannot tell apart: radial magnetometers at one distance from the origin see inside and
+        outside fields of a degree alike.
     """
     if inside.ndim != 2 or outside.ndim != 2 or len(inside) != len(outside):
         raise KernelInputError(
@@ -171,7 +174,15 @@ def _regularised(
             break
         floor = max(float(values[0]) * 1e-12, np.finfo(float).tiny)
         gain = np.square(right[:, :n_inside] / np.maximum(values, floor)[:, None]).sum(axis=0)
-        kept = np.delete(kept, np.argmax(gain))
+        worst = int(np.argmax(gain))
+        if kept[worst] < N_DIPOLES:
+            raise KernelInputError(
+                where="signal space separation",
+                expected="sensors that tell fields from inside and from outside apart",
+                got="channels to which the fields of dipoles inside look like fields from outside",
+                fix="use harmonic field correction: one radial axis at one distance is too little",
+            )
+        kept = np.delete(kept, worst)
         n_inside -= 1
     return columns[:, kept], n_inside
 

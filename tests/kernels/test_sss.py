@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from brainforge.datasets.helmet import HEAD_CENTER, sensor_array
 from brainforge.datasets.sphere import sphere_gain
 from brainforge.errors import KernelInputError
 from brainforge.kernels.harmonics import regular_fields
@@ -159,3 +160,11 @@ def test_bad_input():
         sss_split(np.column_stack([inside, inside[:, 0]]), outside)
     with pytest.raises(KernelInputError, match="origin"):
         sss_basis(points, points.positions[0])
+
+
+def test_sensors_that_cannot_tell_inside_from_outside_are_refused():
+    array = sensor_array(306, "radial")
+    bases = sss_basis(SensorPoints.magnetometers(array.positions, array.orientations), HEAD_CENTER)
+    for limit in (None, 1e3):
+        with pytest.raises(KernelInputError, match="apart"):
+            sss_split(*bases, max_condition=limit)
