@@ -14,8 +14,6 @@ from functools import cached_property, wraps
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
 from brainforge.errors import KernelInputError
 from brainforge.kernels.namespace import is_device
 
@@ -86,8 +84,8 @@ def kernel(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a public function as a kernel; the decorated function runs the right twin.
 
-    The first array among the positional arguments decides: NumPy runs the function itself, a
-    device array its twin, which has the same signature.
+    A device array among the positional arguments runs the twin, which has the same signature;
+    parameters beside it may be host arrays. Without one the function itself runs.
     """
     if (device is None) != bool(why_not):
         raise ValueError("a kernel has a device twin or a reason why not")
@@ -99,12 +97,9 @@ def kernel(
 
         @wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            for arg in args:
-                if isinstance(arg, np.ndarray):
-                    break
-                if is_device(arg):
-                    result: R = row.twin(*args, **kwargs)
-                    return result
+            if any(map(is_device, args)):
+                result: R = row.twin(*args, **kwargs)
+                return result
             return body(*args, **kwargs)
 
         return run

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from brainforge.block import Mask
 from brainforge.info import Info
+from brainforge.kernels.namespace import to_host
 from brainforge.measures.graph import graph_of
 from brainforge.pipeline.cleaning import Cleaner
 from brainforge.pipeline.first_pass import Seen
@@ -180,6 +181,7 @@ def traces_part(
     info = working.info
     start, stop = _excerpt(working, trains)
     block = working.window(start, stop)
+    block = replace(block, data=to_host(block.data))
     uncleaned, cleaned = before(block), after(block)
     times = np.arange(start, stop) / info.sfreq - first_sample / (info.sfreq * info.decim)
     names = after.info.names

@@ -37,16 +37,14 @@ def without_references(
     operator = learn_references(info, gram)
     if operator.is_identity:
         return working, gram, operator.description
-    rows = info.rows(operator.names)
-    matrix = operator.matrix.astype(np.float32)
+    # the identity on all other channels: what is filtered is finite, so they stay as they are
+    matrix = operator.expand(info.names).matrix.astype(np.float32)
     references = set(info.names_of(*REFERENCE_KINDS))
     out = WorkingCopy(working.info, folder)
     measure = GramMeasure(working.info, backend)
     with single_threaded_blas():
         for block in working.blocks():
-            data = block.data.copy()
-            picked = np.ascontiguousarray(block.data[rows])
-            data[rows] = apply_matrix(matrix, picked, n_threads=backend.threads)
+            data = apply_matrix(matrix, block.data, n_threads=backend.threads)
             masks = tuple(_widened(m, references) for m in block.masks)
             regressed = Block(data, working.info, block.start, masks)
             out.write(regressed)
