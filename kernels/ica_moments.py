@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.kernels.jit import lazy_jit
+from brainforge.errors import KernelInputError
+from brainforge.kernels.jit import LazyKernel, lazy_jit
 from brainforge.kernels.parallel import parallel_map, slices
 
-#: samples in a tile: four tiles of 40 rows fill 0.6 MB
-TILE = 1024
+#: samples in a tile: tiles of 40 rows fill 0.3 MB each, and two to four of them are in use
+TILE = 2048
 #: fixed pieces, so that the order of summation does not depend on the number of threads
 PIECES = 8
 
@@ -46,30 +47,43 @@ _L4, _L5, _L6 = _F(-0.24073018092346604), _F(0.1676465043703174), _F(-0.09532074
 _L7, _L8 = _F(0.03608335916729519), _F(-0.0064523002150836395)
 
 
-@lazy_jit(
-    ["void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float64[::1], f8[::1])"]
-)
-def score_tile(y: Any, psi: Any, dpsi: Any, square: Any, loglik: Any, dsum: Any) -> None:
-    """Write psi, psi' and y^2 of a tile; add each row's log-likelihood and psi' to the sums."""
-    for row in range(y.shape[0]):
-        total, slope = _ZERO, _ZERO
-        for at in range(y.shape[1]):
-            v = y[row, at]
-            a = min(abs(v), _CLIP)
-            u = a * a
-            top = _P0 + u * (_P1 + u * (_P2 + u * (_P3 + u * (_P4 + u * _P5))))
-            low = _ONE + u * (_Q1 + u * (_Q2 + u * (_Q3 + u * _Q4)))
-            t = min(a * top / low, _ONE)
-            d = _ONE - t * t
-            log = _L5 + t * (_L6 + t * (_L7 + t * _L8))
-            log = t * (_L1 + t * (_L2 + t * (_L3 + t * (_L4 + t * log))))
-            psi[row, at] = t if v >= _ZERO else -t
-            dpsi[row, at] = d
-            square[row, at] = v * v
-            total += abs(v) + _LOG2 - log
-            slope += d
-        loglik[row] += total
-        dsum[row] += slope
+_NOTHING = np.empty((0, 0), dtype=np.float32)
+_scratch = local()
+
+
+def _score(curvature: bool) -> LazyKernel:
+    """Return the kernel of a tile: psi, with ``curvature`` psi' and y^2 too, and sums of rows."""
+
+    @lazy_jit(
+        ["void(float32[:,::1],float32[:,::1],float32[:,::1],float32[:,::1],float64[::1],f8[::1])"]
+    )
+    def score_tile(y: Any, psi: Any, dpsi: Any, square: Any, loglik: Any, dsum: Any) -> None:
+        for row in range(y.shape[0]):
+            total, slope = _ZERO, _ZERO
+            for at in range(y.shape[1]):
+                v = y[row, at]
+                a = min(abs(v), _CLIP)
+                u = a * a
+                top = _P0 + u * (_P1 + u * (_P2 + u * (_P3 + u * (_P4 + u * _P5))))
+                low = _ONE + u * (_Q1 + u * (_Q2 + u * (_Q3 + u * _Q4)))
+                t = min(a * top / low, _ONE)
+                d = _ONE - t * t
+                log = _L5 + t * (_L6 + t * (_L7 + t * _L8))
+                log = t * (_L1 + t * (_L2 + t * (_L3 + t * (_L4 + t * log))))
+                psi[row, at] = t if v >= _ZERO else -t
+                if curvature:
+                    dpsi[row, at] = d
+                    square[row, at] = v * v
+                total += abs(v) + _LOG2 - log
+                slope += d
+            loglik[row] += total
+            dsum[row] += slope
+
+    return score_tile
+
+
+#: with psi' and y^2, and without
+score_tile, score_tile_flat = _score(True), _score(False)
 
 
 @dataclass(frozen=True)
@@ -94,47 +108,64 @@ class Moments:
     dpsi_y2: Floats
 
 
-class MomentPass:
-    """Evaluates `Moments` for any unmixing of the same data; keeps its scratch between calls.
+def source_moments(x: Array32, w: Floats, *, curvature: bool = True, n_threads: int = 1) -> Moments:
+    """Return the moments of the sources ``w @ x``.
 
     Parameters
     ----------
     x : float32 array, axes (component, sample)
-        Rows contiguous. Not copied.
-    n_threads : int
-        Threads over pieces; the numbers do not depend on it.
+        Rows contiguous; finite.
+    w : float64 array, axes (source, component)
+        Rounded to float32.
     curvature : bool
         Whether ``dpsi_y2`` is wanted; Picard-O does without it and saves a product.
+    n_threads : int
+        Threads over pieces; the numbers do not depend on it.
+
+    Raises
+    ------
+    KernelInputError
+        Not float32 and 2-D, without samples, or ``w`` of another shape.
     """
+    if x.ndim != 2 or x.dtype != np.float32 or not x.size:
+        raise KernelInputError(
+            where="x", expected="float32, components x samples, not empty",
+            got=f"{x.dtype} of shape {x.shape}",
+        )  # fmt: skip
+    if w.shape != (len(x), len(x)):
+        raise KernelInputError(
+            where="w", expected=f"shape {(len(x), len(x))}", got=f"shape {w.shape}"
+        )
+    n_samples = x.shape[1]
+    single = np.ascontiguousarray(w, dtype=np.float32)
 
-    def __init__(self, x: Array32, n_threads: int = 1, *, curvature: bool = True) -> None:
-        self._x, self._n_threads, self._curvature = x, n_threads, curvature
-        self._scratch = local()
+    def piece(part: slice) -> tuple[Floats, Floats, Floats, Floats]:
+        return _sums(x[:, part], single, curvature)
 
-    def __call__(self, w: Floats) -> Moments:
-        """Return the moments of ``w @ x``; ``w`` is rounded to float32."""
-        n_samples = self._x.shape[1]
-        single = np.ascontiguousarray(w, dtype=np.float32)
-        pieces = slices(n_samples, PIECES, TILE)
-        parts = parallel_map(lambda piece: self._piece(single, piece), pieces, self._n_threads)
-        sums = [sum(column[1:], column[0]) / n_samples for column in zip(*parts)]
-        return Moments(*sums)
+    parts = parallel_map(piece, slices(n_samples, PIECES, TILE), n_threads)
+    return Moments(*(sum(column[1:], column[0]) / n_samples for column in zip(*parts)))
 
-    def _piece(self, w: Array32, piece: slice) -> tuple[Floats, Floats, Floats, Floats]:
-        n = len(w)
-        loglik, dsum = np.zeros(n), np.zeros(n)
-        psi_y, dpsi_y2 = np.zeros((n, n)), np.zeros((n, n))
-        for at in range(piece.start, piece.stop, TILE):
-            x = self._x[:, at : min(at + TILE, piece.stop)]
-            y, psi, dpsi, square = self._tiles(n, x.shape[1])
-            np.matmul(w, x, out=y)
-            score_tile(y, psi, dpsi, square, loglik, dsum)
-            psi_y += psi @ y.T
-            if self._curvature:
-                dpsi_y2 += dpsi @ square.T
-        return loglik, dsum, psi_y, dpsi_y2
 
-    def _tiles(self, n: int, length: int) -> list[Array32]:
-        if not hasattr(self._scratch, "flat"):
-            self._scratch.flat = np.empty((4, n * TILE), dtype=np.float32)
-        return [row[: n * length].reshape(n, length) for row in self._scratch.flat]
+def _sums(x: Array32, w: Array32, curvature: bool) -> tuple[Floats, Floats, Floats, Floats]:
+    n, n_samples = x.shape
+    loglik, dsum = np.zeros(n), np.zeros(n)
+    psi_y, dpsi_y2 = np.zeros((n, n)), np.zeros((n, n))
+    for at in range(0, n_samples, TILE):
+        part = x[:, at : at + TILE]
+        y, psi, *rest = _tiles(n, part.shape[1], 4 if curvature else 2)
+        np.matmul(w, part, out=y)
+        if curvature:
+            score_tile(y, psi, *rest, loglik, dsum)
+            dpsi_y2 += rest[0] @ rest[1].T
+        else:
+            score_tile_flat(y, psi, _NOTHING, _NOTHING, loglik, dsum)
+        psi_y += psi @ y.T
+    return loglik, dsum, psi_y, dpsi_y2
+
+
+def _tiles(n: int, length: int, count: int) -> list[Array32]:
+    """Return scratch of the calling thread: it stays in the cache from call to call."""
+    flat = getattr(_scratch, "flat", _NOTHING)
+    if flat.size < count * n * TILE:
+        flat = _scratch.flat = np.empty(count * n * TILE, dtype=np.float32)
+    return list(flat[: count * n * length].reshape(count, n, length))

@@ -20,15 +20,19 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.ica_moments import MomentPass, Moments
-from brainforge.kernels.parallel import single_threaded_blas
+from brainforge.kernels.ica_moments import Moments, source_moments
+from brainforge.kernels.parallel import parallel_map, single_threaded_blas
 
 #: rounding of one source's mean log-likelihood
 LOSS_ROUNDING = 1e-7
 #: share of the gradient's sampling error, one over the root of the number of samples, at which
 #: the fit on a subsample ends
 COARSE_SHARE = 0.1
+#: every this-many-th sample makes the subsample of a fit without a start
+COARSE = 8
 LINE_TRIES = 12
+#: an eigenvalue of the covariance below this share of the largest is float32 rounding
+RANK_FLOOR = 1e-7
 
 Floats = npt.NDArray[np.float64]
 Array32 = npt.NDArray[np.float32]
@@ -64,7 +68,7 @@ class Unmixing:
 
 def picard(
     x: Array32,
-    w_init: Floats | None = None,
+    start: Floats | None = None,
     *,
     ortho: bool = False,
     extended: bool = True,
@@ -72,7 +76,7 @@ def picard(
     max_iter: int = 500,
     memory: int = 7,
     lambda_min: float = 0.01,
-    coarse: int = 8,
+    coarse: int | None = None,
     n_threads: int = 1,
 ) -> Unmixing:
     """Return the matrix that makes the rows of ``x`` as independent as it can.
@@ -81,11 +85,12 @@ def picard(
     ----------
     x : float32 array, axes (component, sample)
         Centred and whitened.
-    w_init : float64 array, axes (source, component) | None
-        Where to start; the identity where None, so the result is deterministic.
+    start : float64 array, axes (source, component) | None
+        Where to start, e.g. the unmixing of the same recording when it was shorter; the identity
+        where None, so the result is deterministic.
     ortho : bool
-        Keep the sources' covariance as it is at the start (Picard-O): ``w_init`` has to make
-        them uncorrelated and of unit variance. Components of noise then cost fewer iterations.
+        Keep the sources uncorrelated and of unit variance (Picard-O); the start is made so, with
+        the least change. Components of noise then cost fewer iterations.
     extended : bool
         Let each source be super- or sub-Gaussian; otherwise all are super-Gaussian.
     tol : float
@@ -97,39 +102,65 @@ def picard(
         Pairs that L-BFGS remembers.
     lambda_min : float
         Eigenvalues of the Hessian approximation are raised to it.
-    coarse : int
+    coarse : int | None
         Fit on every ``coarse``-th sample first, as far as 20 samples for each squared number of
-        components allow; 1 for all samples from the start.
+        components allow; 1 for all samples from the start. None: 8, and 1 with a ``start``, which
+        is taken to be near.
     n_threads : int
         The result does not depend on it.
 
     Raises
     ------
     KernelInputError
-        Not float32 and 2-D, not finite, fewer samples than components, a flat row, or a start
-        of another shape.
+        Not float32 and 2-D, not finite, fewer samples than components, a flat row, rows that
+        depend on each other (their rank is named), or a start of another shape or singular.
     """
     x = _checked(x)
     n, n_samples = x.shape
-    start = np.eye(n) if w_init is None else np.array(w_init, dtype=np.float64)
-    if start.shape != (n, n) or not np.isfinite(start).all():
-        raise KernelInputError(
-            where="w_init", expected=f"finite numbers, shape {(n, n)}", got=f"{start.shape}"
-        )
-    step = min(coarse, n_samples // (20 * n * n))
     options = _Options(ortho, extended, memory, lambda_min)
-    n_coarse = 0
     with single_threaded_blas():
+        covariance = _covariance(x, n_threads)
+        w = _started(start, covariance, ortho)
+        step = min(coarse or (COARSE if start is None else 1), n_samples // (20 * n * n))
+        n_coarse = 0
         if step >= 2:
-            part = np.ascontiguousarray(x[:, ::step])
-            rough = COARSE_SHARE / float(np.sqrt(part.shape[1]))
-            done = _minimise(_Problem(part, options, n_threads), start, max(tol, rough), max_iter)
-            start, n_coarse = done.point.w, done.n_iter
-        done = _minimise(_Problem(x, options, n_threads), start, tol, max_iter)
+            rough = _fit_part(
+                np.ascontiguousarray(x[:, ::step]), options, w, tol, max_iter, n_threads
+            )
+            w, n_coarse = rough.point.w, rough.n_iter
+        whole = _Problem(x, covariance, options, n_threads)
+        done = _minimise(whole, whole.point(w), tol, max_iter)
     point = done.point
     return Unmixing(
         point.w, point.signs, done.n_iter, n_coarse, point.norm, bool(point.norm <= tol)
     )
+
+
+def _fit_part(
+    part: Array32, options: _Options, w: Floats, tol: float, max_iter: int, n_threads: int
+) -> _Done:
+    """Fit on a subsample, as far as its sampling error lets it mean something."""
+    rough = max(tol, COARSE_SHARE / float(np.sqrt(part.shape[1])))
+    problem = _Problem(part, _covariance(part, n_threads), options, n_threads)
+    return _minimise(problem, problem.point(w), rough, max_iter)
+
+
+def _started(start: Floats | None, covariance: Floats, ortho: bool) -> Floats:
+    """Return the first unmixing; with ``ortho`` the nearest that makes sources uncorrelated."""
+    n = len(covariance)
+    w = np.eye(n) if start is None else np.array(start, dtype=np.float64)
+    if w.shape != (n, n) or not np.isfinite(w).all():
+        raise KernelInputError(
+            where="start", expected=f"finite numbers, shape {(n, n)}", got=f"shape {w.shape}"
+        )
+    values, vectors = np.linalg.eigh(w @ covariance @ w.T)
+    if not values[0] > RANK_FLOOR * values[-1]:
+        rank = int(np.count_nonzero(values > RANK_FLOOR * values[-1]))
+        raise KernelInputError(
+            where="x" if start is None else "x or start", expected=f"{n} independent rows",
+            got=f"rank {rank}", fix="whiten onto fewer components",
+        )  # fmt: skip
+    return (vectors / np.sqrt(values)) @ vectors.T @ w if ortho else w
 
 
 def _checked(x: Array32) -> Array32:
@@ -181,14 +212,15 @@ class _Point:
 class _Problem:
     """The extended ICA likelihood of one data set, and how to move on it."""
 
-    def __init__(self, x: Array32, options: _Options, n_threads: int) -> None:
-        self.options, self.n = options, len(x)
-        self._moments = MomentPass(x, n_threads, curvature=not options.ortho)
-        self._covariance = _covariance(x)
+    def __init__(self, x: Array32, covariance: Floats, options: _Options, n_threads: int) -> None:
+        self.options, self.n, self._covariance = options, len(covariance), covariance
+        self._x, self._n_threads = x, n_threads
 
     def point(self, w: Floats, signs: Floats | None = None) -> _Point:
         """Evaluate at ``w``; ``signs`` None chooses the density of each source."""
-        moments = self._moments(w)
+        moments = source_moments(
+            self._x, w, curvature=not self.options.ortho, n_threads=self._n_threads
+        )
         return self.with_signs(w, moments, w @ self._covariance @ w.T, signs)
 
     def with_signs(
@@ -257,9 +289,8 @@ class _Done:
     n_iter: int
 
 
-def _minimise(problem: _Problem, start: Floats, tol: float, max_iter: int) -> _Done:
-    """Run preconditioned L-BFGS from ``start``."""
-    point = problem.point(start)
+def _minimise(problem: _Problem, point: _Point, tol: float, max_iter: int) -> _Done:
+    """Run preconditioned L-BFGS from ``point``."""
     pairs: deque[tuple[Floats, Floats]] = deque(maxlen=problem.options.memory)
     for n_iter in range(max_iter):
         if point.norm <= tol:
@@ -313,10 +344,14 @@ def _line_search(
     return None
 
 
-def _covariance(x: Array32, tile: int = 16_384) -> Floats:
+def _covariance(x: Array32, n_threads: int, tile: int = 16_384) -> Floats:
     n, n_samples = x.shape
+
+    def part(at: int) -> Array32:
+        piece = x[:, at : at + tile]
+        return np.asarray(piece @ piece.T)
+
     total = np.zeros((n, n))
-    for at in range(0, n_samples, tile):
-        part = x[:, at : at + tile]
-        total += part @ part.T
+    for product in parallel_map(part, range(0, n_samples, tile), n_threads):
+        total += product
     return total / n_samples

@@ -42,6 +42,8 @@ class ArtifactModel:
         Share of the signal's variance (kinds scaled alike) that the operator takes out, 0..1.
     text : str
         Sentences for the report.
+    n_independent : int
+        How many of the components, the first ones, are independent components.
     """
 
     operator: Operator
@@ -54,6 +56,7 @@ class ArtifactModel:
     excerpt_sfreq: float
     variance_removed: float
     text: str
+    n_independent: int = 0
 
     @property
     def n_fitted(self) -> int:
@@ -79,6 +82,23 @@ class ArtifactModel:
             muscle=muscle,
             text=self.text,
         )
+
+
+def earlier(model: ArtifactModel | None, plan: Plan) -> Floats | None:
+    """Return topographies of an earlier model's independent components over a plan's channels.
+
+    Axes (channel of the plan, component); channels that took no part then have zeros. None where
+    there is no such model or it has no independent components.
+    """
+    if model is None or not model.n_independent:
+        return None
+    at = {name: row for row, name in enumerate(model.channel_names)}
+    both = [(i, at[name]) for i, name in enumerate(plan.names) if name in at]
+    fields = np.column_stack([c.topography for c in model.components[: model.n_independent]])
+    out = np.zeros((len(plan.names), fields.shape[1]))
+    rows, old = np.array(both, dtype=np.int64).reshape(-1, 2).T
+    out[rows] = fields[old]
+    return out
 
 
 def removal(

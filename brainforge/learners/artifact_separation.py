@@ -18,9 +18,11 @@ from brainforge.learners.traces import Traces
 
 #: columns that ICA is fitted on at most; more change it less than its sampling error
 MOST_FITTED = 500_000
-#: the fit ends at this share of the gradient's sampling error, one over the root of the number
-#: of samples: components of Gaussian noise would take many iterations more and mean nothing
-GRADIENT_SHARE, MAX_ITER = 0.1, 200
+#: the fit ends where the gradient's largest entry is this share of its sampling error, one over
+#: the root of the number of samples; the root mean square of all entries is a fifth of that then.
+#: What the error alone decides, above all how Gaussian components mix, would take many iterations
+#: more and mean nothing
+GRADIENT_SHARE, MAX_ITER = 0.25, 200
 
 Floats = npt.NDArray[np.float64]
 
@@ -64,34 +66,60 @@ def sources_of(part: Separation, traces: Traces, threads: int) -> Traces:
     return replace(traces, x=apply_matrix(part.unmixing, traces.x, n_threads=threads))
 
 
-def separate(plan: Plan, traces: Traces, threads: int) -> Separation:
-    """Return independent components, or the principal ones where there is no ICA."""
+def separate(plan: Plan, traces: Traces, threads: int, start: Floats | None = None) -> Separation:
+    """Return independent components, or the principal ones where there is no ICA.
+
+    ``start`` are topographies to begin from, axes (channel of the plan, component), strongest
+    first; their number need not be that of the components.
+    """
     x, dewhitener = traces.x, plan.white.dewhitener
     if plan.method != "ica":
-        return unit_variance(Separation(np.eye(len(x)), dewhitener), traces)
+        return unit_variance(Separation(np.eye(len(x)), dewhitener), gram(x).mean())
     step = -(-x.shape[1] // MOST_FITTED)
-    if step > 1:
-        x = np.ascontiguousarray(x[:, ::step])
-    values, vectors = np.linalg.eigh(gram(x).mean())
-    # white on these very samples: masks and means make them differ a little from the whitener's
-    start = (vectors / np.sqrt(np.maximum(values, np.finfo(float).tiny))) @ vectors.T
-    tol = GRADIENT_SHARE / float(np.sqrt(x.shape[1]))
+    fitted = np.ascontiguousarray(x[:, ::step]) if step > 1 else x
+    tol = GRADIENT_SHARE / float(np.sqrt(fitted.shape[1]))
+    first = None if start is None else nearest_rotation(plan.white.whitener @ start).T
     try:
-        fit = picard(x, start, ortho=True, tol=tol, max_iter=MAX_ITER, n_threads=threads)
+        fit = picard(fitted, first, ortho=True, tol=tol, max_iter=MAX_ITER, n_threads=threads)
     except KernelInputError as error:
         raise as_input_error(error) from error
-    fields = dewhitener @ np.linalg.inv(fit.matrix)
-    part = unit_variance(Separation(fit.matrix, fields), traces)
+    part = Separation(fit.matrix, dewhitener @ np.linalg.inv(fit.matrix))
+    # the fit keeps unit variance on the samples it saw
+    part = unit_variance(part, gram(x).mean() if step > 1 else None)
     order = np.argsort(-_strength(part, plan.white), kind="stable")
     return Separation(part.unmixing[order], part.topographies[:, order], _fit_note(fit))
 
 
-def unit_variance(part: Separation, traces: Traces) -> Separation:
-    """Return components of unit variance with a fixed sign (the strongest channel positive)."""
+def nearest_rotation(fields: Floats) -> Floats:
+    """Return the orthogonal matrix whose first columns are nearest to the given ones.
+
+    Parameters
+    ----------
+    fields : float64 array, axes (principal component, component)
+        Of whitened signals. Those that are too many are left out; those that are missing are
+        orthogonal to the others.
+
+    Returns
+    -------
+    float64 array, axes (principal component, component), square
+    """
+    n = len(fields)
+    u, _, v = np.linalg.svd(fields[:, :n])
+    columns = u[:, : len(v)] @ v
+    return np.column_stack([columns, u[:, len(v) :]])
+
+
+def unit_variance(part: Separation, covariance: Floats | None) -> Separation:
+    """Return components of unit variance with a fixed sign (the strongest channel positive).
+
+    ``covariance`` is that of the principal components; None where the variance is 1 already.
+    """
     u, fields = part.unmixing, part.topographies
     if not len(u):
         return part
-    variance = np.einsum("ij,jk,ik->i", u, gram(traces.x).mean(), u)
+    variance = np.ones(len(u))
+    if covariance is not None:
+        variance = np.einsum("ij,jk,ik->i", u, covariance, u)
     size = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
     strongest = fields[np.abs(fields).argmax(axis=0), np.arange(len(size))]
     size = np.where(strongest < 0, -size, size)
@@ -100,7 +128,8 @@ def unit_variance(part: Separation, traces: Traces) -> Separation:
 
 def _fit_note(fit: Unmixing) -> str:
     state = "converged" if fit.converged else "not converged"
-    return f"Picard {state} after {fit.n_iter} iterations, gradient {fit.gradient_norm:.1g}"
+    first = f" ({fit.n_iter_coarse} more on a subsample)" if fit.n_iter_coarse else ""
+    return f"Picard {state} after {fit.n_iter} iterations{first}, gradient {fit.gradient_norm:.1g}"
 
 
 def _strength(part: Separation, white: Whitening) -> Floats:

@@ -16,6 +16,7 @@ from brainforge.backend import Backend
 from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.classify import Thresholds, Verdict, power_spectra
+from brainforge.kernels.gram import gram as products
 from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.learners.artifact_components import (
     Fields,
@@ -34,7 +35,7 @@ from brainforge.learners.artifact_events import (
     heart_source,
     heart_train,
 )
-from brainforge.learners.artifact_model import ArtifactModel, removal, sentences
+from brainforge.learners.artifact_model import ArtifactModel, earlier, removal, sentences
 from brainforge.learners.artifact_plan import Plan, make_plan, with_method
 from brainforge.learners.artifact_rest import kept_for, locked_rest
 from brainforge.learners.artifact_separation import (
@@ -65,6 +66,7 @@ def learn_artifacts(
     params: ArtifactRecipe,
     *,
     gram: GramResult | None = None,
+    start: ArtifactModel | None = None,
     backend: Backend | None = None,
     progress: Progress | None = None,
     thresholds: Thresholds | None = None,
@@ -85,6 +87,9 @@ def learn_artifacts(
         ``method`` auto, ica, ssp or none (events are found, nothing is removed).
     gram : GramResult | None
         Products of the channels of ``working``, where they exist already; saves a pass.
+    start : ArtifactModel | None
+        What was learned from the same recording before, when it was shorter: the fit begins
+        there and takes fewer iterations to the same components.
     backend : Backend | None
     progress : callable | None
         Told the stage in words and the share of it that is done.
@@ -111,7 +116,7 @@ def learn_artifacts(
         tell("artifacts: separating", 0.0)
         plan = with_method(plan, params, traces.n_columns * every)
         traces = _centred(traces, len(plan.white.whitener))
-        part = separate(plan, traces, threads)
+        part = separate(plan, traces, threads, earlier(start, plan))
         sources = sources_of(part, traces, threads)
         tell("artifacts: finding heart and eyes", 0.0)
         trains = _events(working, plan, part, sources, info, every, threads)
@@ -162,7 +167,8 @@ def _vectors(
     wanted = events if plan.method == "ssp" else {}
     space = signal_space(traces, plan.white, info.sfreq, wanted)
     verdicts = tuple(Verdict(k, r) for k, r in zip(space.kinds, space.reasons))
-    return unit_variance(Separation(space.unmixing, space.topographies, verdicts=verdicts), traces)
+    found = Separation(space.unmixing, space.topographies, verdicts=verdicts)
+    return unit_variance(found, products(traces.x).mean())
 
 
 def _events(
@@ -249,6 +255,7 @@ def _model(
         freqs=freqs,
         excerpt_sfreq=info.sfreq / excerpt_step(info.sfreq),
         variance_removed=float(taken.params["variance_removed"]),
+        n_independent=part.n_fitted if plan.method == "ica" else 0,
         text=sentences(plan, part, taken),
     )
 
