@@ -1,4 +1,4 @@
-"""Gram matrices of the working signal: one for every 5 s of the grid, and their total.
+"""Gram matrices of the working signal: one for every few seconds of the grid, and their total.
 
 Bad channels, gain drift, whitening and reference regression are all read off these, so the
 samples are multiplied once.
@@ -17,11 +17,16 @@ from brainforge.backend import Backend
 from brainforge.block import Block
 from brainforge.errors import InputError
 from brainforge.info import Info
-from brainforge.kernels.gram import Gram, gram
+from brainforge.kernels.gram import Gram
+from brainforge.kernels.namespace import namespace, to_device, to_host
+from brainforge.kernels.triangle import full, n_pairs
+from brainforge.measures.gram_cells import Piece, Sums, masked_rows, summed
 
 KINDS = ("mag", "grad", "ref_mag", "ref_grad")
 #: chunks end at multiples of this many seconds; a minute has to show a drifting gain
 CHUNK_S = 5.0
+#: beyond this many, chunks become twice as long: memory is bounded whatever the length
+MOST_CHUNKS = 120
 
 
 @dataclass(frozen=True)
@@ -104,81 +109,167 @@ class GramMeasure:
     -----
     The signal is taken as it is (the working copy is high-passed), no mean is removed. A masked
     sample of a channel enters neither the sum nor the count of any pair that the channel is in;
-    the other pairs keep theirs. Chunks end where blocks do and at multiples of 5 s: merging two
-    instances that have seen the same block is refused, since its samples would count twice.
+    the other pairs keep theirs. Products are formed over cells of 5 s of the absolute grid,
+    however the stream is cut; a cell that is not complete waits. Chunks are 5 s long at first
+    and twice as long whenever there are more than `MOST_CHUNKS`, so neither the cutting nor the
+    order of merging changes them. Merging two instances that have seen the same samples is
+    refused, since these would count twice. Blocks on a device stay there, and so do the sums
+    until the result is asked for.
     """
 
     def __init__(self, info: Info, backend: Backend, names: Iterable[str] | None = None) -> None:
         self.info = info
         self.names = info.names_of(*KINDS) if names is None else tuple(names)
-        self._rows = info.rows(self.names)
+        rows = np.asarray(info.rows(self.names), dtype=np.int64)
+        runs = len(rows) > 0 and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows)))
+        #: neighbouring rows are taken as a view
+        self._rows = slice(int(rows[0]), int(rows[0]) + len(rows)) if runs else rows
+        self._row_of = {name: i for i, name in enumerate(self.names)}
         self._length = max(round(CHUNK_S * info.sfreq), 1)
-        n = len(self.names)
-        self._total = Gram(np.zeros((n, n)), np.zeros((n, n)))
-        self._chunks: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]] = {}
+        #: cells of a chunk
+        self._cells = 1
+        self._sums: dict[int, Sums] = {}
+        self._seen: list[tuple[int, int]] = []
+        self._waiting: dict[int, list[Piece]] = {}
 
     def update(self, block: Block) -> None:
-        """Take one block of the grid."""
+        """Take one block; blocks come in order, a jump of ``start`` is a gap."""
         if not block.data.shape[1]:
             return
-        if block.start in self._chunks:
-            raise _twice(block.start)
-        data = block.data[self._rows]
-        good = block.good()[self._rows] if block.masks else None
-        at = block.start
-        while at < block.stop:
-            end = min((at // self._length + 1) * self._length, block.stop)
-            piece = slice(at - block.start, end - block.start)
-            part = gram(data[:, piece], None if good is None else good[:, piece])
-            self._total = self._total.merge(part)
-            n_samples = np.diagonal(part.counts).astype(np.int64)
-            self._chunks[at] = (n_samples, part.mean().astype(np.float32))
-            at = end
+        self._see([(block.start, block.stop)])
+        data = self._picked(block.data)
+        first, last = block.start // self._length, (block.stop - 1) // self._length
+        for cell in range(first, last + 1):
+            lo = max(cell * self._length, block.start)
+            hi = min((cell + 1) * self._length, block.stop)
+            rows, good = masked_rows(block.masks, self._row_of, lo, hi)
+            piece = Piece(lo, data[:, lo - block.start : hi - block.start], rows, good)
+            self._take(cell, piece)
+        # a gap in a stream is never filled later; only what lies before its begin may be merged
+        begin = self._seen[0][0] // self._length
+        for done in [c for c in self._waiting if begin < c < first]:
+            self._add(summed(self._waiting.pop(done), len(self.names)))
 
     def merge(self, other: GramMeasure) -> None:
-        """Add what another instance has seen of other blocks."""
+        """Add what another instance has seen of other samples."""
         if other.names != self.names:
             raise InputError(
                 where="merge", expected="the same channels", got=f"{len(other.names)} others"
             )
-        for start in other._chunks:
-            if start in self._chunks:
-                raise _twice(start)
-        self._total = self._total.merge(other._total)
-        self._chunks |= other._chunks
+        self._see(other._seen)
+        self._coarsen(other._cells)
+        for sums in other._sums.values():
+            self._add(sums)
+        for cell, pieces in other._waiting.items():
+            for piece in pieces:
+                self._take(cell, piece)
 
     def result(self) -> GramResult:
         """Return the matrices so far, chunks in order of time."""
-        starts = sorted(self._chunks)
+        whole = GramMeasure(self.info, Backend(), self.names)
+        whole._cells, whole._sums = self._cells, dict(self._sums)
+        for pieces in self._waiting.values():
+            whole._add(summed(pieces, len(self.names)))
+        parts = [whole._sums[key] for key in sorted(whole._sums)]
         n = len(self.names)
-        chunks = np.empty((len(starts), n, n), dtype=np.float32)
-        n_samples = np.empty((len(starts), n), dtype=np.int64)
-        for i, start in enumerate(starts):
-            n_samples[i], chunks[i] = self._chunks[start]
-        at = np.array(starts, dtype=np.int64)
-        return GramResult(self.names, self.info.sfreq, self._total, at, n_samples, chunks)
+        products, counts = np.zeros(n_pairs(n)), np.zeros(n_pairs(n))
+        chunks = np.empty((len(parts), n, n), dtype=np.float32)
+        for chunk, part in zip(chunks, parts):
+            here, pairs = to_host(part.products), part.pairs()
+            products += here
+            counts += pairs
+            mean = np.divide(here, pairs, out=np.zeros_like(here), where=pairs > 0)
+            chunk[:] = full(mean, n)
+        return GramResult(
+            self.names,
+            self.info.sfreq,
+            Gram(full(products, n), full(counts, n)),
+            np.array([part.start for part in parts], dtype=np.int64),
+            np.array([part.n_samples for part in parts], dtype=np.int64).reshape(-1, n),
+            chunks,
+        )
 
     def state(self) -> dict[str, Any]:
-        """Return a checkpoint: arrays only."""
-        result = self.result()
-        return {
-            "sums": result.total.sums,
-            "counts": result.total.counts,
-            "starts": result.starts,
-            "n_samples": result.n_samples,
-            "chunks": result.chunks,
+        """Return a checkpoint: numbers and arrays."""
+        sums = {
+            str(key): {
+                "at": [s.start, s.plain],
+                "products": np.array(to_host(s.products)),
+                "counts": np.zeros(0) if s.counts is None else s.counts.copy(),
+                "n_samples": s.n_samples.copy(),
+            }
+            for key, s in self._sums.items()
         }
+        pieces = [(c, p) for c, some in self._waiting.items() for p in some]
+        waiting = {
+            str(i): {
+                "at": [cell, p.start],
+                "data": np.array(to_host(p.data)),
+                "rows": p.rows.copy(),
+                "good": p.good.copy(),
+            }
+            for i, (cell, p) in enumerate(pieces)
+        }
+        seen = [list(s) for s in self._seen]
+        return {"cells": self._cells, "seen": seen, "sums": sums, "waiting": waiting}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        self._total = Gram(np.asarray(state["sums"]), np.asarray(state["counts"]))
-        self._chunks = {
-            int(start): (np.asarray(n), np.asarray(chunk))
-            for start, n, chunk in zip(state["starts"], state["n_samples"], state["chunks"])
-        }
+        self._cells, self._seen = state["cells"], [(a, b) for a, b in state["seen"]]
+        self._sums, self._waiting = {}, {}
+        for key, s in state["sums"].items():
+            counts = np.array(s["counts"]) if len(s["counts"]) else None
+            products, n_samples = np.array(s["products"]), np.array(s["n_samples"])
+            self._sums[int(key)] = Sums(s["at"][0], products, s["at"][1], counts, n_samples)
+        for i in range(len(state["waiting"])):
+            p = state["waiting"][str(i)]
+            cell, start = p["at"]
+            rows, good = np.array(p["rows"]), np.array(p["good"])
+            piece = Piece(start, np.array(p["data"]), rows, good)
+            self._waiting.setdefault(cell, []).append(piece)
 
+    def _picked(self, data: Any) -> Any:
+        if isinstance(self._rows, slice):
+            return data[self._rows]
+        return namespace(data).take(data, to_device(self._rows, like=data), axis=0)
 
-def _twice(start: int) -> InputError:
-    return InputError(
-        where="Gram matrix", expected="every block once", got=f"the block at {start} again"
-    )
+    def _see(self, spans: list[tuple[int, int]]) -> None:
+        """Take note of [start, stop) spans, those that touch joined; refuse what was seen."""
+        seen: list[tuple[int, int]] = []
+        for start, stop in sorted(self._seen + spans):
+            if seen and start < seen[-1][1]:
+                raise InputError(
+                    where="Gram matrix",
+                    expected="every block once",
+                    got=f"the samples from {start} on again",
+                )
+            if seen and start == seen[-1][1]:
+                seen[-1] = (seen[-1][0], stop)
+            else:
+                seen.append((start, stop))
+        self._seen = seen
+
+    def _take(self, cell: int, piece: Piece) -> None:
+        """Sum a cell that is complete; keep a copy of its samples where it is not."""
+        pieces = [*self._waiting.pop(cell, []), piece]
+        if sum(p.stop - p.start for p in pieces) == self._length:
+            self._add(summed(pieces, len(self.names)))
+            return
+        data = namespace(piece.data).asarray(piece.data, copy=True)
+        pieces[-1] = replace(piece, data=data)
+        self._waiting[cell] = pieces
+
+    def _add(self, sums: Sums) -> None:
+        key = sums.start // (self._length * self._cells)
+        old = self._sums.get(key)
+        self._sums[key] = sums if old is None else old.merge(sums)
+        while len(self._sums) > MOST_CHUNKS:
+            self._coarsen(2 * self._cells)
+
+    def _coarsen(self, cells: int) -> None:
+        """Make chunks of ``cells`` cells."""
+        if cells <= self._cells:
+            return
+        parts, self._sums, self._cells = list(self._sums.values()), {}, cells
+        for part in sorted(parts, key=lambda s: s.start):
+            self._add(part)

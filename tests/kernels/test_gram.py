@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.gram import Gram, gram
+from brainforge.kernels.gram import Gram, gram, gram_upper, pair_counts
+from brainforge.kernels.triangle import full, n_pairs, positions
 from tests.reference.gram import gram_reference
 
 
@@ -42,6 +43,29 @@ def test_non_contiguous_input_and_precision():
     np.testing.assert_array_equal(got.sums, got.sums.T)
 
 
+@settings(derandomize=True, max_examples=40, deadline=None)
+@given(
+    n=st.integers(0, 9),
+    n_samples=st.integers(0, 100),
+    share=st.sampled_from([0.0, 0.2, 1.0]),
+    seed=st.integers(0, 99),
+)
+def test_upper_triangle_with_the_masks_of_a_few_rows(n, n_samples, share, seed):
+    rng = np.random.default_rng(seed)
+    data = rng.standard_normal((n, n_samples)).astype(np.float32)
+    rows = np.flatnonzero(rng.random(n) < 0.5)
+    good = np.ones(data.shape, bool)
+    good[rows] = rng.random((len(rows), n_samples)) >= share
+    data[~good] = np.nan
+    sums, counts = gram_reference(data, good)
+    packed = gram_upper(data, good[rows], rows, tile=64)
+    assert packed.shape == (n_pairs(n),)
+    np.testing.assert_allclose(full(packed, n), sums, atol=1e-5 * max(n_samples, 1))
+    np.testing.assert_array_equal(full(pair_counts(good[rows], rows, n), n), counts)
+    np.testing.assert_array_equal(packed, full(packed, n).ravel()[positions(n)])
+    np.testing.assert_array_equal(packed, gram_upper(data, good, tile=64))
+
+
 def test_merge_of_parts_is_the_whole():
     rng = np.random.default_rng(2)
     data = rng.standard_normal((5, 1000)).astype(np.float32)
@@ -69,6 +93,16 @@ def test_mean_products():
 def test_bad_input(data, good, text):
     with pytest.raises(KernelInputError, match=text):
         gram(data, good)
+
+
+def test_bad_masks_and_triangles():
+    x = np.zeros((2, 3), np.float32)
+    with pytest.raises(KernelInputError, match="1 rows of 2 channels"):
+        gram_upper(x, np.ones((2, 3), bool), np.array([0]))
+    with pytest.raises(KernelInputError, match="good"):
+        gram_upper(x, np.ones((1, 3), bool), np.array([2]))
+    with pytest.raises(KernelInputError, match="6 pairs"):
+        full(np.zeros(5), 3)
 
 
 def test_merge_refuses_other_shapes():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from brainforge.backend import Backend
 from brainforge.block import Block, Cause, Mask
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
+from brainforge.measures import gram as module
 from brainforge.measures.gram import GramMeasure
 from brainforge.testing.measure_suite import MeasureSuite
 
@@ -91,6 +94,38 @@ def test_checkpoint():
         second.update(block)
     np.testing.assert_array_equal(first.result().total.sums, second.result().total.sums)
     np.testing.assert_array_equal(first.result().chunks, second.result().chunks)
+
+
+def test_memory_does_not_grow_with_the_length(monkeypatch):
+    """Chunks double, and which there are depends on neither the cutting nor the merging."""
+    monkeypatch.setattr(module, "MOST_CHUNKS", 3)
+    rng = np.random.default_rng(3)
+    data = rng.standard_normal((7, 6000)).astype(np.float32)
+    mask = Mask(("M1",), 100, 700, Cause.RAILED)
+    whole = fed([Block(data, INFO, 0, (mask,))])
+    assert len(whole._sums) == 3
+    result = whole.result()
+    np.testing.assert_array_equal(result.starts, [0, 2000, 4000])
+    assert result.n_samples[:, 1].tolist() == [1400, 2000, 2000]
+    x = data[[0, 2], 2000:4000].astype(np.float64)
+    assert result.chunks[1, 0, 2] == pytest.approx(x[0] @ x[1] / 2000, rel=1e-5)
+    edges = np.concatenate([[0], np.sort(rng.integers(1, 6000, 40)), [6000]])
+    pieces = [Block(data[:, a:b], INFO, a, (mask,)) for a, b in pairwise(edges) if a < b]
+    np.testing.assert_array_equal(fed(pieces).result().chunks, result.chunks)
+    np.testing.assert_array_equal(fed(pieces).result().total.sums, result.total.sums)
+    merged = fed(pieces[30:])
+    merged.merge(fed(pieces[10:30]))
+    merged.merge(fed(pieces[:10]))
+    np.testing.assert_array_equal(merged.result().chunks, result.chunks)
+    np.testing.assert_array_equal(merged.result().total.counts, result.total.counts)
+
+
+def test_cells_cut_off_by_gaps_do_not_wait_for_ever():
+    measure = GramMeasure(INFO, Backend())
+    for i in range(20):
+        measure.update(Block(np.ones((7, 100), np.float32), INFO, i * 1000))
+    assert len(measure._waiting) == 2
+    assert measure.result().n_samples[:, 0].tolist() == [100] * 20
 
 
 def test_empty_result():
