@@ -49,7 +49,7 @@ class QualityRecipe:
 
 @dataclass(frozen=True)
 class FieldRecipe:
-    """Correction of interference fields: auto, hfc, ssp or none; ``order`` is HFC's."""
+    """Correction of interference fields: auto, hfc, ssp, sss, amm or none; ``order`` is HFC's."""
 
     method: str = "auto"
     order: int = 1
@@ -143,7 +143,7 @@ def _toml(value: Any) -> str:
 
 _CHOICES = {
     ("", "mode"): ("full", "short"),
-    ("field_correction", "method"): ("auto", "hfc", "ssp", "none"),
+    ("field_correction", "method"): ("auto", "hfc", "ssp", "sss", "amm", "none"),
     ("artifacts", "method"): ("auto", "ica", "ssp", "none"),
 }
 _RANGES: dict[tuple[str, str], tuple[float, float]] = {

@@ -17,10 +17,11 @@ from brainforge.learners.coils import (
     is_planar,
     sensor_points,
 )
+from brainforge.learners.multipole import MODELS, learn_multipoles
 from brainforge.operator import Operator
 from brainforge.units import MEG_KINDS, to_working
 
-METHODS = ("auto", "hfc", "ssp", "none")
+METHODS = ("auto", "hfc", "ssp", "sss", "amm", "none")
 
 #: good channels for every field that is fitted, where the order is chosen here
 CHANNELS_PER_FIELD = 4
@@ -39,18 +40,22 @@ def learn_field_correction(
         Kept out of the fit: none of them reaches another channel.
     method : str
         ``"hfc"``: harmonic field correction by geometry. ``"ssp"``: the recording's own
-        projectors. ``"none"``: nothing. ``"auto"``: the recording's projectors for planar
-        gradiometers, nothing for axial ones (references do that better), harmonic field
-        correction for magnetometers, of at most ``order`` and less where channels are few.
+        projectors. ``"sss"``: signal space separation, ``"amm"``: adaptive multipole models, of
+        the papers' orders (`learn_multipoles`). ``"none"``: nothing. ``"auto"``: the recording's
+        projectors for planar gradiometers, nothing for axial ones (references do that better),
+        harmonic field correction for magnetometers, of at most ``order`` and less where
+        channels are few.
     order : int
-        1: homogeneous fields, 2: gradients too, 3: second derivatives too.
+        Of ``"hfc"``. 1: homogeneous fields, 2: gradients too, 3: second derivatives too.
 
     Returns
     -------
     Operator
         Over all MEG channels of ``info``, working units. The row of a bad channel takes off the
         field that the good ones show. ``params`` has
-        ``method``, ``n_removed``, ``n_good`` and, over the good channels, ``rank``.
+        ``method``, ``n_removed``, ``n_good`` and, over the good channels, ``rank``; for the
+        multipole models also their orders, origin and condition. The multipole models replace
+        a bad channel by what the good ones say.
 
     Raises
     ------
@@ -66,6 +71,8 @@ def learn_field_correction(
         return _hfc(info, names, good, order)
     if method == "ssp":
         return _ssp(info, names, good)
+    if method in MODELS:
+        return _multipoles(info, names, good, method)
     if method == "none":
         return _nothing(names, good, "Field correction was not asked for")
     return _auto(info, names, good, order)
@@ -132,6 +139,16 @@ def _ssp(info: Info, names: tuple[str, ...], good: npt.NDArray[np.bool_]) -> Ope
     operator = Operator(names, scale[:, None] * matrix / scale[None, :])
     text = f"Signal-space projection with the recording's vectors: {n_removed} dimensions removed"
     return _described(operator, text, good, n_removed, method="ssp")
+
+
+def _multipoles(
+    info: Info, names: tuple[str, ...], good: npt.NDArray[np.bool_], method: str
+) -> Operator:
+    bads = [n for n, g in zip(names, good) if not g]
+    found = learn_multipoles(info, bads, method)
+    operator = Operator(found.names, found.split.matrix()).expand(names)
+    n_removed = int(np.count_nonzero(found.split.good)) - found.split.n_inside
+    return _described(operator, found.text, good, n_removed, **found.params)
 
 
 def _nothing(names: tuple[str, ...], good: npt.NDArray[np.bool_], why: str) -> Operator:
