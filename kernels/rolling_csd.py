@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity.layout import n_pairs
+from brainforge.kernels.connectivity.layout import n_pairs, pair_rows
 from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.rolling import F32, F64, RollingPlan
 
@@ -58,6 +58,8 @@ def add_csd(
     spectra: F32,
     keep: float,
     good: npt.NDArray[np.bool_] | None = None,
+    *,
+    coherence: F32 | None = None,
 ) -> None:
     """Add one window's spectra to the sums after letting them fade.
 
@@ -72,6 +74,8 @@ def add_csd(
         What is left of the old sums, above 0 and at most 1.
     good : bool array, axes (channel,) | None
         Channels whose window counts.
+    coherence : float32 array, axes (band, pair) | None
+        Written to as by `band_coherence`, band by band while its sums are in the cache.
 
     Raises
     ------
@@ -81,6 +85,8 @@ def add_csd(
     from scipy.linalg.blas import sgemm, ssyrk
 
     n = state.real.shape[1]
+    if coherence is not None:
+        _check_coherence(state, coherence)
     if spectra.shape != (2 * len(plan.middle), n) or spectra.dtype != np.float32:
         raise KernelInputError(
             where="spectra",
@@ -107,6 +113,10 @@ def add_csd(
         sgemm(
             1.0, both[:, half:], both[:, :half], keep, state.skew[band].T, trans_b=1, overwrite_c=1
         )
+        if coherence is not None:
+            _coherence_of(state, band, coherence)
+    if coherence is not None and state.pairs is not None:
+        _even_out(state.pairs, coherence)
 
 
 @lazy_jit(
@@ -114,6 +124,7 @@ def add_csd(
 )
 def _coherence(real: Any, skew: Any, inverse: Any, out: Any) -> None:
     n = real.shape[0]
+    one = np.float32(1)
     columns = np.empty((16, n), np.float32)
     for first in range(0, n, 16):
         last = min(first + 16, n)
@@ -130,7 +141,8 @@ def _coherence(real: Any, skew: Any, inverse: Any, out: Any) -> None:
             own = inverse[i]
             for j in range(target.size):
                 imag = column[j] - b[j]
-                target[j] = np.sqrt(a[j] * a[j] + imag * imag) * own * others[j]
+                size = np.sqrt(a[j] * a[j] + imag * imag) * own * others[j]
+                target[j] = min(size, one)
 
 
 def band_coherence(state: CsdState, out: F32 | None = None) -> F32:
@@ -152,30 +164,38 @@ def band_coherence(state: CsdState, out: F32 | None = None) -> F32:
     n_bands, n = state.real.shape[:2]
     if out is None:
         out = np.empty((n_bands, n_pairs(n)), np.float32)
-    if out.shape != (n_bands, n_pairs(n)) or out.dtype != np.float32:
+    _check_coherence(state, out)
+    for band in range(n_bands):
+        _coherence_of(state, band, out)
+    if state.pairs is not None:
+        _even_out(state.pairs, out)
+    return out
+
+
+def _check_coherence(state: CsdState, out: F32) -> None:
+    shape = len(state.real), n_pairs(state.real.shape[1])
+    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise KernelInputError(
-            where="out",
-            expected=f"float32 of shape {(n_bands, n_pairs(n))}",
+            where="coherence",
+            expected=f"C-ordered float32 of shape {shape}",
             got=f"{out.dtype} of shape {out.shape}",
         )
-    for band in range(n_bands):
-        power = np.diagonal(state.real[band])
-        floor = 1e-12 * power.max(initial=0.0)
-        inverse = np.where(power > floor, 1 / np.sqrt(np.maximum(power, 1e-30)), 0.0)
-        _coherence(state.real[band], state.skew[band], inverse.astype(np.float32), out[band])
-    if state.pairs is not None:
-        out *= _pair_factor(state.pairs)
-    return np.minimum(out, np.float32(1), out=out)
 
 
-def _pair_factor(pairs: F32) -> F32:
-    """Return what makes up for windows that a channel's power holds and a pair does not."""
-    upper = np.triu_indices(len(pairs), 1)
+def _coherence_of(state: CsdState, band: int, out: F32) -> None:
+    power = np.diagonal(state.real[band])
+    floor = 1e-12 * power.max(initial=0.0)
+    inverse = np.where(power > floor, 1 / np.sqrt(np.maximum(power, 1e-30)), 0.0)
+    _coherence(state.real[band], state.skew[band], inverse.astype(np.float32), out[band])
+
+
+def _even_out(pairs: F32, out: F32) -> None:
+    """Make up for the windows that a channel's power holds and a pair does not."""
+    first, second = pair_rows(len(pairs))
     own = np.sqrt(np.diagonal(pairs))
-    both = pairs[upper]
-    return np.divide(
-        own[upper[0]] * own[upper[1]], both, out=np.zeros_like(both), where=both > 1e-6
-    )
+    both = pairs[first, second]
+    out *= np.divide(own[first] * own[second], both, out=np.zeros_like(both), where=both > 1e-6)
+    np.minimum(out, np.float32(1), out=out)
 
 
 def band_csd(state: CsdState) -> npt.NDArray[np.complex128]:
@@ -189,4 +209,5 @@ def band_csd(state: CsdState) -> npt.NDArray[np.complex128]:
     weight: F64 | float = max(state.weight, 1e-30)
     if state.pairs is not None:
         weight = np.maximum(state.pairs.astype(np.float64), 1e-30)
-    return (real + 1j * (skew.transpose(0, 2, 1) - skew)) / weight
+    cross = real + 1j * (skew.transpose(0, 2, 1) - skew)
+    return (cross / weight).astype(np.complex128)

@@ -74,6 +74,15 @@ def test_cross_spectra_and_coherence_equal_their_definition(keep):
     np.testing.assert_allclose(band_coherence(csd), reference.coherence(want), atol=5e-6)
 
 
+def test_coherence_on_the_way_is_that_of_the_sums():
+    x = noise(20, 900)
+    good = np.random.default_rng(0).random((20, 90)) > 0.01
+    state, csd, _ = run(x, good=good)
+    out = np.empty((4, 190), np.float32)
+    add_csd(csd, PLAN, state.spectra, 0.9, np.ones(20, bool), coherence=out)
+    np.testing.assert_array_equal(out, band_coherence(csd))
+
+
 def test_agrees_with_welch():
     x = noise(3, 20000)
     _, csd, spectra = run(x)
@@ -176,5 +185,5 @@ def test_bad_input_is_refused():
         add_csd(csd, PLAN, x, 1.0)
     with pytest.raises(KernelInputError, match="keep"):
         add_csd(csd, PLAN, state.spectra, 0.0)
-    with pytest.raises(KernelInputError, match="out"):
+    with pytest.raises(KernelInputError, match="coherence"):
         band_coherence(csd, np.zeros(3, np.float32))
