@@ -20,22 +20,27 @@ from brainforge.kernels.connectivity.envelope import (
     epoch_spectrum,
 )
 from brainforge.kernels.connectivity.layout import n_pairs, to_square
+from brainforge.kernels.connectivity.symmetric_aec import symmetric_envelope_correlation
 from brainforge.kernels.parallel import parallel_map
 from brainforge.measures.bands import BANDS, fit_bands
 from brainforge.measures.epochs import EpochCutter, rejected_intervals
 from brainforge.measures.picks import Picks
 from brainforge.result import Connectivity
 
+_TEXTS = {
+    "pairwise": "orthogonalised amplitude envelope correlation, both directions' mean, {kind}",
+    "symmetric": "amplitude envelope correlation, symmetrically orthogonalised, {kind}",
+}
 #: epochs that gather before they are correlated, so that threads share the work evenly
 _TOGETHER = 4
 
 
 class AecMeasure:
-    """Amplitude envelope correlation after pairwise orthogonalisation (Hipp et al. 2012).
+    """Amplitude envelope correlation after orthogonalisation: of each pair, or of all at once.
 
-    Each epoch on the absolute grid gives one correlation per pair (the mean of both
-    directions, signed); the result is their mean. Masks and gaps leave epochs out as in
-    `ConnectivityMeasure`.
+    Each epoch on the absolute grid gives one correlation per pair (pairwise, Hipp et al. 2012:
+    the mean of both directions, signed); the result is their mean. Masks and gaps leave epochs
+    out as in `ConnectivityMeasure`.
 
     Parameters
     ----------
@@ -56,6 +61,10 @@ class AecMeasure:
         Samples a second of the analytic signal per hertz of bandwidth. At 4 an epoch's value
         differs from that of every sample by a tenth of its own scatter between epochs; None
         takes every sample, at three to four times the cost.
+    orthogonalize : {"pairwise", "symmetric"}
+        Symmetric (Colclough et al. 2015) also takes out what leaks in from third channels. It
+        asks that no channel of an epoch depends on others, so for regions more than sensors;
+        `KernelInputError` says the rank where it is too low.
     """
 
     def __init__(
@@ -69,10 +78,18 @@ class AecMeasure:
         edge: float = 1.0,
         absolute: bool = False,
         oversampling: float | None = 4.0,
+        orthogonalize: str = "pairwise",
     ) -> None:
+        if orthogonalize not in _TEXTS:
+            raise InputError(
+                where="orthogonalize",
+                expected=" or ".join(_TEXTS),
+                got=repr(orthogonalize),
+            )
         self.picks = Picks(info, picks)
         self.bands = fit_bands(bands, info.sfreq)
         self.edge, self.absolute, self.oversampling = edge, absolute, oversampling
+        self.orthogonalize = orthogonalize
         self._threads = (backend or Backend()).threads
         length = round(epoch_duration * info.sfreq)
         self._windows = [
@@ -82,7 +99,7 @@ class AecMeasure:
         self._taper = edge_taper(length, info.sfreq, edge)
         self._cutter = EpochCutter(len(self.picks.names), length)
         self._sums = np.zeros((len(self.bands), n_pairs(len(self.picks.names))))
-        self._summed = 0
+        self._summed = self._unconverged = 0
         self._waiting: list[npt.NDArray[np.float32]] = []
 
     def update(self, block: Block) -> None:
@@ -101,6 +118,7 @@ class AecMeasure:
         met = self._cutter.merge(other._cutter)
         self._sums += other._sums
         self._summed += other._summed
+        self._unconverged += other._unconverged
         self._add([*other._waiting, *met])
 
     @property
@@ -111,19 +129,23 @@ class AecMeasure:
     def result(self) -> Connectivity:
         """Return the measure "aec" of all seen so far."""
         n = self.n_epochs
-        mean = (self._sums + self._correlate(self._waiting)) / max(n, 1)
+        waiting, unconverged = self._correlate(self._waiting)
+        unconverged += self._unconverged
+        mean = (self._sums + waiting) / max(n, 1)
         size = len(self.picks.names)
         values = {
             band: to_square(pairs, size, "symmetric").astype(np.float32)
             for band, pairs in zip(self.bands, mean)
         }
         seconds = self._cutter.length / self.picks.sfreq
+        kind = "absolute" if self.absolute else "signed"
         text = (
-            "orthogonalised amplitude envelope correlation, both directions' mean, "
-            f"{'absolute' if self.absolute else 'signed'}; "
+            f"{_TEXTS[self.orthogonalize].format(kind=kind)}; "
             f"{n} epoch{'' if n == 1 else 's'} of {seconds:.3g} s, "
             f"{self.edge:g} s left out at either end"
         )
+        if unconverged:
+            text += f"; orthogonalisation did not converge {unconverged} times"
         return Connectivity(
             self.picks.names,
             dict(self.bands),
@@ -140,6 +162,7 @@ class AecMeasure:
             "cutter": self._cutter.state(),
             "sums": self._sums.copy(),
             "summed": self._summed,
+            "unconverged": self._unconverged,
             "waiting": np.array(self._waiting, dtype=np.float32).reshape(shape),
         }
 
@@ -152,6 +175,7 @@ class AecMeasure:
         self._cutter.restore(state["cutter"])
         self._sums = np.array(state["sums"], dtype=np.float64)
         self._summed = int(state["summed"])
+        self._unconverged = int(state["unconverged"])
         self._waiting = [np.array(epoch, dtype=np.float32) for epoch in state["waiting"]]
 
     def _add(self, epochs: Sequence[npt.NDArray[np.float32]]) -> None:
@@ -165,23 +189,33 @@ class AecMeasure:
                 )
             self._waiting.append(epoch.copy())
             if len(self._waiting) == _TOGETHER:
-                self._sums += self._correlate(self._waiting)
+                found, unconverged = self._correlate(self._waiting)
+                self._sums += found
+                self._unconverged += unconverged
                 self._summed += _TOGETHER
                 self._waiting = []
 
-    def _correlate(self, epochs: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float64]:
-        """Return the sum of the epochs' correlations, axes (band, pair)."""
+    def _correlate(
+        self, epochs: Sequence[npt.NDArray[np.float32]]
+    ) -> tuple[npt.NDArray[np.float64], int]:
+        """Return the sum of the epochs' correlations, axes (band, pair), and the unconverged."""
         spectra = [epoch_spectrum(epoch, self._taper, self._threads) for epoch in epochs]
         work = [(band, spectrum) for spectrum in spectra for band in range(len(self.bands))]
 
-        def one(item: tuple[int, npt.NDArray[np.complex64]]) -> npt.NDArray[np.float64]:
+        def one(
+            item: tuple[int, npt.NDArray[np.complex64]],
+        ) -> tuple[npt.NDArray[np.float64], bool]:
             signal = analytic(item[1], self._windows[item[0]])
-            return envelope_correlation(signal, absolute=self.absolute)
+            if self.orthogonalize == "pairwise":
+                return envelope_correlation(signal, absolute=self.absolute), True
+            pairs, found = symmetric_envelope_correlation(signal)
+            return np.abs(pairs) if self.absolute else pairs, found.converged
 
-        total = np.zeros_like(self._sums)
-        for (band, _), pairs in zip(work, parallel_map(one, work, self._threads)):
+        total, unconverged = np.zeros_like(self._sums), 0
+        for (band, _), (pairs, converged) in zip(work, parallel_map(one, work, self._threads)):
             total[band] += pairs
-        return total
+            unconverged += not converged
+        return total, unconverged
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -192,4 +226,5 @@ class AecMeasure:
             "edge": self.edge,
             "absolute": self.absolute,
             "oversampling": self.oversampling,
+            "orthogonalize": self.orthogonalize,
         }

@@ -12,6 +12,7 @@ from brainforge.info import Channel, Info
 from brainforge.measures.aec import AecMeasure
 from brainforge.testing.measure_suite import MeasureSuite
 from tests.reference.aec import analytic, envelope_correlation
+from tests.reference.symmetric_aec import envelope_correlation as symmetric_correlation
 
 SFREQ = 50.0
 INFO = Info(SFREQ, tuple(Channel(f"MEG {k}", "mag") for k in range(4)))
@@ -66,7 +67,39 @@ def test_is_the_mean_over_the_grid_of_the_plain_definition():
     assert "7 epochs of 10 s" in result.methods["aec"]
 
 
+class TestSymmetricSuite(TestSuite):
+    def make(self):
+        return AecMeasure(INFO, Backend(n_threads=2), bands=BANDS, orthogonalize="symmetric")
+
+
+def test_symmetric_is_the_mean_of_the_plain_definition():
+    measure = AecMeasure(INFO, bands=BANDS, oversampling=None, orthogonalize="symmetric")
+    block = recording()[0]
+    measure.update(Block(block.data[:, 400:900], INFO, 500))
+    taper = np.ones(500)
+    taper[:25] = np.sin(np.pi / 2 * (np.arange(25) + 0.5) / 25) ** 2
+    taper[-25:] = taper[:25][::-1]
+    result = measure.result()
+    for band, edges in BANDS.items():
+        z = analytic(block.data[:, 400:900], taper, SFREQ, edges, 1.0)[:, 50:-50]
+        got = result.values["aec"][band][np.triu_indices(4, 1)]
+        np.testing.assert_allclose(got, symmetric_correlation(z), atol=1e-5)
+    assert "symmetrically orthogonalised, signed; 1 epoch of" in result.methods["aec"]
+    assert "converge" not in result.methods["aec"]
+
+
+def test_symmetric_of_dependent_channels_says_the_rank():
+    measure = AecMeasure(INFO, bands=BANDS, orthogonalize="symmetric")
+    x = np.random.default_rng(4).standard_normal((4, 500)).astype(np.float32)
+    x[3] = x[0] - x[2]
+    measure.update(Block(x, INFO, 0))
+    with pytest.raises(InputError, match="signals of rank 3"):
+        measure.result()
+
+
 def test_bad_input_is_named():
+    with pytest.raises(InputError, match="orthogonalize: expected pairwise or symmetric"):
+        AecMeasure(INFO, bands=BANDS, orthogonalize="both")
     measure = AecMeasure(INFO, bands=BANDS)
     measure.update(recording()[0])
     with pytest.raises(InputError, match="samples not seen before"):
