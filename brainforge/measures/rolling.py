@@ -1,0 +1,197 @@
+"""Connectivity as it goes: spectra of the last seconds, cross-spectra and coherence that fade.
+
+For the live path. It holds no epochs: every hop moves a 2-s window on and adds its
+cross-spectra to sums with an exponential memory, so every sample is used and the answer is never
+older than a hop. What is kept of a recording is measured by `ConnectivityMeasure`; this cannot
+be merged, since a moving window has only one end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.backend import Backend
+from brainforge.block import Block
+from brainforge.errors import InputError
+from brainforge.info import Info
+from brainforge.kernels.connectivity.layout import n_pairs
+from brainforge.kernels.rolling import RollingPlan, RollingState, psd_of, roll
+from brainforge.kernels.rolling_csd import CsdState, add_csd, band_csd
+from brainforge.measures.bands import BANDS, ENOUGH_EPOCHS, Bands, fit_bands
+from brainforge.measures.picks import Picks
+
+F32 = npt.NDArray[np.float32]
+#: length of the window and time between two, in seconds
+WINDOW_S, HOP_S = 2.0, 0.05
+#: the memory is as long as a plain mean over this many seconds
+MEMORY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """What the live path shows.
+
+    Parameters
+    ----------
+    names : tuple of str
+    bands : tuple of str
+    stop : int
+        Absolute sample one past the last that is in the numbers.
+    n_epochs : float
+        Whole windows without overlap that would say as much.
+    power : float64 array, axes (channel, band)
+        Mean density in the last window, in unit**2 / Hz; NaN where the window of a channel is
+        not full or holds a masked sample.
+    coherence : float32 array, axes (band, pair)
+        Pairs in the order of ``numpy.triu_indices(n, 1)``; 0 before the first window.
+    """
+
+    names: tuple[str, ...]
+    bands: tuple[str, ...]
+    stop: int
+    n_epochs: float
+    power: npt.NDArray[np.float64]
+    coherence: F32
+
+    @property
+    def collecting(self) -> bool:
+        """Whether there are too few epochs for the answer to mean much."""
+        return self.n_epochs < ENOUGH_EPOCHS
+
+
+class RollingMeasure:
+    """Move spectra, cross-spectra and coherence on with every block.
+
+    Parameters
+    ----------
+    info : Info
+        Of the blocks.
+    backend : Backend
+        One thread is used.
+    bands : mapping of str to (low, high)
+        In Hz; those that do not fit under 0.9 of the Nyquist rate shrink or are left out.
+    picks : sequence of str | None
+        Channels; None for the good MEG channels.
+
+    Notes
+    -----
+    Windows end at multiples of the hop on the absolute sample index, so any cutting of the
+    stream gives the same numbers. A window that touches a masked sample is left out for that
+    channel and its pairs; a gap begins a new window.
+    """
+
+    def __init__(
+        self,
+        info: Info,
+        backend: Backend,
+        *,
+        bands: Bands = BANDS,
+        picks: Sequence[str] | None = None,
+    ) -> None:
+        if backend.name != "cpu":
+            raise InputError(where="backend", expected="cpu", got=backend.name)
+        self._picks = Picks(info, picks)
+        self.names = self._picks.names
+        fitted = fit_bands(bands, info.sfreq)
+        if not fitted:
+            raise InputError(
+                where="bands", expected=f"a band below {0.45 * info.sfreq:g} Hz", got="none"
+            )
+        self.bands = tuple(fitted)
+        hop = max(round(HOP_S * info.sfreq), 1)
+        n_hops = max(round(WINDOW_S * info.sfreq / hop), 2)
+        self.plan = RollingPlan(info.sfreq, hop, n_hops, tuple(fitted.values()))
+        # an exponential of this rate varies as a plain mean over MEMORY_S does
+        steps = MEMORY_S * info.sfreq / hop
+        self._keep = (steps - 1) / (steps + 1)
+        n = len(self.names)
+        self._window, self._sums = RollingState.empty(self.plan, n), CsdState.empty(self.plan, n)
+        self._coherence = np.zeros((len(fitted), n_pairs(n)), np.float32)
+        self._hop = np.zeros((n, hop), np.float32)
+        self._good = np.ones(n, bool)
+        self._filled, self._stop = 0, -1
+
+    def update(self, block: Block) -> None:
+        """Take one block; blocks come in order, a jump of ``start`` is a gap."""
+        if block.start < self._stop:
+            raise InputError(
+                where="live connectivity",
+                expected=f"a block that starts at sample {self._stop} or later",
+                got=f"one at {block.start}",
+            )
+        x = self._picks.data(block)
+        good = None
+        if block.masks:
+            good = block.good()[block.info.rows(self.names)]
+        if block.start != self._stop:
+            self._filled = -1 if block.start % self.plan.hop else 0
+            self._good[:] = True
+        self._stop = block.start
+        at, size = 0, x.shape[1]
+        while at < size:
+            left = self.plan.hop - self._stop % self.plan.hop
+            end = min(at + left, size)
+            self._take(x[:, at:end], None if good is None else good[:, at:end])
+            at = end
+
+    def csd(self) -> npt.NDArray[np.complex128]:
+        """Return the mean cross-spectral density of every band, (band, channel, channel)."""
+        return band_csd(self._sums)
+
+    def result(self) -> Rolling:
+        """Return what is known up to the last whole hop."""
+        full = self._window.age >= self.plan.n_hops
+        power = np.where(full[:, None], psd_of(self._window.spectra, self.plan), np.nan)
+        n_epochs = self._sums.n_windows() / self.plan.n_hops
+        stop = max(self._stop, 0) // self.plan.hop * self.plan.hop
+        return Rolling(self.names, self.bands, stop, n_epochs, power, self._coherence.copy())
+
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint (arrays and JSON-ready values)."""
+        return {
+            "window": _copied(asdict(self._window)),
+            "sums": _copied(asdict(self._sums)),
+            "coherence": self._coherence.copy(),
+            "hop": self._hop.copy(),
+            "good": self._good.copy(),
+            "at": [self._filled, self._stop],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self._window = RollingState(**_copied(state["window"]))
+        self._sums = CsdState(**_copied(state["sums"]))
+        self._coherence = np.array(state["coherence"])
+        self._hop, self._good = np.array(state["hop"]), np.array(state["good"])
+        self._filled, self._stop = state["at"]
+
+    def _take(self, x: F32, good: npt.NDArray[np.bool_] | None) -> None:
+        """Take samples of one hop; -1 filled means that the hop's beginning is missing."""
+        hop, n = self.plan.hop, x.shape[1]
+        self._stop += n
+        if self._filled >= 0:
+            self._hop[:, self._filled : self._filled + n] = x
+            self._filled += n
+            if good is not None:
+                self._good &= good.all(axis=1)
+        if self._stop % hop:
+            return
+        if self._filled == hop:
+            self._step(self._stop // hop - 1)
+        self._filled = 0
+        self._good[:] = True
+
+    def _step(self, hop: int) -> None:
+        spectra = roll(self._window, self.plan, self._hop, hop, self._good)
+        full = self._window.age >= self.plan.n_hops
+        if full.any():
+            add_csd(self._sums, self.plan, spectra, self._keep, full, coherence=self._coherence)
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
