@@ -1,7 +1,8 @@
 """All of it: ``python -m benchmarks [--quick]`` (`make bench`).
 
-Stages beside their peers, the whole job, and docs/performance.md. ``--quick`` takes a minute of
-phantom instead of 5 and 30, and leaves results and page as they are.
+Stages beside their peers at the first table's size, the whole job, the first start, and
+docs/performance.md; about half an hour. The other sizes: ``python -m benchmarks.peers``.
+``--quick`` takes seconds of phantom, and leaves results and page as they are.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import job, page, peers
+from benchmarks import job, page, peers, start
+
+#: the whole job as MNE does it, on a length that it has the memory for
+MNE_CHAIN = ["--minutes", "5", "--aec", "none", "--peer"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute, results not kept")
+    parser.add_argument("--quick", action="store_true", help="seconds, results not kept")
     if not parser.parse_args().quick:
-        failed = peers.main([]) | job.main([])
+        failed = peers.main(["--headline"]) | job.main([]) | job.main(MNE_CHAIN) | start.main([])
         return failed | page.main([])
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        one = ["--minutes", "1", "--repeats", "1"]
-        failed = peers.main([*one, "--json", str(folder / "peers.json")])
-        return failed | job.main([*one, "--piece", "0.5", "--json", str(folder / "job.json")])
+        aside = ["--json", str(Path(place) / "job.json")]
+        failed = peers.main(["--quick"])
+        return failed | job.main(["--minutes", "0.5", "--channels", "32", "--repeats", "0", *aside])
 
 
 if __name__ == "__main__":

@@ -77,6 +77,10 @@ class Comparison:
     threads : tuple of int
         Of the product.
     notes : tuple of str
+    prepare_peer : tuple of callable
+        Called before the clock runs, and only where the peer is run: its data are large.
+    logical_bytes : int
+        What the product reads, counted as float32; 0 where reading is not what is timed.
     """
 
     title: str
@@ -91,11 +95,21 @@ class Comparison:
     peer_units: tuple[int, ...] = (1,)
     threads: tuple[int, ...] = THREADS
     notes: tuple[str, ...] = ()
+    prepare_peer: tuple[Callable[[], Any], ...] = ()
+    logical_bytes: int = 0
 
     @property
     def extrapolated(self) -> bool:
         """Whether the peer's seconds are extrapolated."""
         return max(self.peer_units) < self.units
+
+    @property
+    def law(self) -> str:
+        """How the peer's seconds are extrapolated, empty where they are measured."""
+        if not self.extrapolated:
+            return ""
+        of = " and ".join(str(n) for n in sorted(self.peer_units))
+        return f"line through {of} of {self.units} {self.unit}"
 
 
 def extrapolate(comparison: Comparison, seconds: dict[int, float]) -> float:

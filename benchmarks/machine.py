@@ -31,7 +31,7 @@ def account() -> dict[str, Any]:
 
     pools = threadpoolctl.threadpool_info()
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": now(),
         "machine": {
             "processor": _processor(),
             "cores": len(os.sched_getaffinity(0)),
@@ -51,6 +51,11 @@ def account() -> dict[str, Any]:
         "load_average": load(),
         "free_cores": free_cores(),
     }
+
+
+def now() -> str:
+    """Return the date and the time, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def free_cores(threads: int = 2, megabytes: int = 24) -> float:

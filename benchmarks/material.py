@@ -31,7 +31,7 @@ FT = 1e15
 EPOCH_S, LONG_EPOCH_S = 2.0, 10.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Material:
     """Data of one run.
 
@@ -44,6 +44,8 @@ class Material:
     sfreq : float
         In Hz; a multiple of 250 so that the working rate is 250 Hz.
     seed : int
+    whole : bool
+        Whether slow peers work on everything, not on a part.
     """
 
     minutes: float
@@ -51,6 +53,7 @@ class Material:
     n_channels: int = 306
     sfreq: float = 1000.0
     seed: int = 7
+    whole: bool = False
 
     @cached_property
     def phantom(self) -> Phantom:
@@ -86,6 +89,20 @@ class Material:
         """The phantom as FIF, float32."""
         path = self.folder / "phantom_raw.fif"
         self.raw.save(path, fmt="single", verbose="error")
+        return path
+
+    @cached_property
+    def fif_int(self) -> Path:
+        """The phantom as FIF, int32."""
+        path = self.folder / "phantom_int_raw.fif"
+        raw = self.raw.copy()
+        # MNE divides by these; with the ones that tesla come with it writes zeros
+        for entry, channel in zip(raw.info["chs"], self.recording.info.channels):
+            entry["cal"] = channel.cal
+        # MNE cuts off after the point: 13 counts that come out as 12.999 would be 12
+        cals = np.array([c.cal for c in self.recording.info.channels])[:, None]
+        raw._data += 0.25 * cals * np.sign(raw._data)
+        raw.save(path, fmt="int", verbose="error")
         return path
 
     @cached_property
@@ -125,6 +142,11 @@ class Material:
     def working_raw(self) -> Any:
         """The working signal as ``mne.io.Raw`` in tesla, float64."""
         return to_raw(recording_from_array(self.working, self.working_info))
+
+    @property
+    def tesla(self) -> npt.NDArray[np.float64]:
+        """The phantom's samples at the full rate, axes (channel, sample), T."""
+        return self.raw._data
 
     def open_archive(self) -> Recording:
         """Open the archive."""

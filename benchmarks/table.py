@@ -1,16 +1,17 @@
-"""Rows as a table to read, and as a file."""
+"""Rows as a table to read."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.store import Row
 
 
-def seconds(value: float) -> str:
+def seconds(value: float | None) -> str:
     """Return seconds with three digits."""
+    if value is None:
+        return "–"
     return f"{value:.3g} s" if value < 100 else f"{value:.0f} s"
 
 
@@ -24,59 +25,66 @@ def figure(entry: dict[str, Any]) -> str:
     return f"{entry['text']}: {value} (wanted {sign} {entry['bound']:g}){mark}"
 
 
-def print_rows(result: dict[str, Any]) -> None:
-    """Print the stages with times, ratios and accuracy."""
+def target(row: Row) -> str:
+    """Return the target of a row and whether it is met."""
+    wanted = row["target"]
+    if wanted is None:
+        return "–"
+    met = {True: "met", False: "NOT met", None: "no peer"}[wanted["met"]]
+    return f"{wanted['text']}: {met}"
+
+
+def peer_seconds(row: Row) -> str:
+    """Return the peer's seconds, marked where they are extrapolated."""
+    peer = row["peer"]
+    if peer["wall_s"] is None:
+        return "not run"
+    return seconds(peer["wall_s"]) + (" X" if peer["extrapolated"] else "")
+
+
+def size(row: Row) -> str:
+    """Return length and channels in words."""
+    return f"{row['minutes']:g} min × {row['n_channels']}"
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """Print rows with times, ratios, targets and accuracy."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(width=None if Console().is_terminal else 160)
-    console.print(header(result))
+    if rows:
+        console.print(header(rows[-1]))
     table = Table(show_lines=True)
-    for name in ("stage", "peer", "ours, 2 threads", "1 thread", "ratio", "accuracy"):
-        table.add_column(name, justify="left" if name in ("stage", "accuracy") else "right")
-    for row in result["stages"]:
-        ours = row["ours"]["by_threads"]
+    for name in ("row", "peer", "ours, 2 threads", "1 thread", "ratio", "target", "accuracy"):
+        table.add_column(name, justify="left" if name in ("row", "accuracy") else "right")
+    for row in rows:
+        ours, peer = row["ours"]["by_threads"], row["peer"]
         table.add_row(
-            f"{row['title']}\n{row['amount']}",
-            peer_seconds(row),
+            f"{row['title']}\n{size(row)}",
+            peer_seconds(row) + (f"\n{peer['law']}" if peer["law"] else ""),
             _cell(ours.get("2")),
             _cell(ours.get("1")),
             "\n".join(f"{v:.3g}x ({t})" for t, v in row["ratio"].items()),
+            target(row),
             "\n".join(figure(f) for f in row["accuracy"]),
         )
     console.print(table)
 
 
-def header(result: dict[str, Any]) -> str:
+def header(account: dict[str, Any]) -> str:
     """Return machine, versions and threads as a paragraph."""
-    machine, versions = result["machine"], result["versions"]
+    machine, versions = account["machine"], account["versions"]
     known = ", ".join(f"{k} {v}" for k, v in versions.items())
-    blas = ", ".join(f"{b['library']} {b['threads']} threads" for b in result["blas"])
+    blas = ", ".join(f"{b['library']} {b['threads']} threads" for b in account["blas"])
     return (
-        f"{result['date']}: {machine['processor']}, {machine['cores']} cores, "
+        f"{account['date']}: {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, {machine['system']}. {known}. Peers: n_jobs=1, BLAS as "
-        f"installed ({blas or 'unknown'}). Load average {result['load_average']:.1f} at the start, "
-        f"{result['free_cores']:.1f} cores free."
+        f"installed ({blas or 'unknown'})."
     )
-
-
-def peer_seconds(row: dict[str, Any]) -> str:
-    """Return the peer's seconds, marked where they are extrapolated."""
-    peer = row["peer"]
-    text = seconds(peer["wall_s"])
-    if not peer["extrapolated"]:
-        return f"{text}\ncpu {seconds(peer['measured'][-1]['cpu_s'])}"
-    of = " and ".join(f"{m['units']} ({seconds(m['wall_s'])})" for m in peer["measured"])
-    return f"{text} X\nfrom {of}\nof {peer['units']} {peer['unit']}"
 
 
 def _cell(timing: dict[str, Any] | None) -> str:
     if timing is None:
         return ""
     return f"{seconds(timing['wall_s'])}\ncpu {seconds(timing['cpu_s'])}"
-
-
-def save(result: dict[str, Any], path: Path) -> None:
-    """Write a result as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -7,8 +7,9 @@ from typing import Any
 
 #: in the order of the job
 STAGES = (
-    "read",
-    "muscle",
+    "read_fif_float",
+    "read_fif_int",
+    "read_zarr",
     "fir_decimate",
     "fir_full",
     "psd",
@@ -16,11 +17,17 @@ STAGES = (
     "hfc",
     "ica",
     "artifacts",
+    "ecg",
+    "eog",
     "apply",
+    "muscle",
     "connectivity",
     "multitaper",
     "aec",
+    "report",
 )
+#: those whose accuracy means nothing on seconds of data
+NEED_LENGTH = frozenset({"ica", "artifacts", "ecg", "eog"})
 
 
 def stage_module(name: str) -> Any:

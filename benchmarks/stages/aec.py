@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.comparison import Comparison, Figure
 from benchmarks.material import LONG_EPOCH_S, Material
@@ -26,21 +28,24 @@ MOST, LEAST = 6, 3
 
 def build(material: Material) -> Comparison:
     info = material.working_info
-    epochs = material.epochs(LONG_EPOCH_S)
-    n, length = len(epochs), epochs.shape[2]
-    sizes = (n,) if n <= MOST else (LEAST, MOST)
-    taper = edge_taper(length, info.sfreq)
-    window = band_window(length, info.sfreq, BAND["alpha"])
-    signals = [
-        analytic(epoch_spectrum(e, taper), window).astype(np.complex128)
-        for e in epochs[: sizes[-1]]
-    ]
+    length = round(LONG_EPOCH_S * info.sfreq)
+    n = material.working.shape[1] // length
+    sizes = (n,) if n <= MOST or material.whole else (LEAST, MOST)
+
+    @cache
+    def signals() -> list[npt.NDArray[np.complex128]]:
+        taper = edge_taper(length, info.sfreq)
+        window = band_window(length, info.sfreq, BAND["alpha"])
+        return [
+            analytic(epoch_spectrum(e, taper), window).astype(np.complex128)
+            for e in material.epochs(LONG_EPOCH_S)[: sizes[-1]]
+        ]
 
     def peer(count: int) -> Any:
         import mne_connectivity
 
         return mne_connectivity.envelope_correlation(
-            signals[:count], orthogonalize="pairwise", absolute=False, verbose="error"
+            signals()[:count], orthogonalize="pairwise", absolute=False, verbose="error"
         )
 
     def ours(threads: int, n_epochs: int = n, **options: Any) -> Any:
@@ -79,4 +84,5 @@ def build(material: Material) -> Comparison:
         units=n,
         unit="epochs",
         peer_units=sizes,
+        prepare_peer=(signals,),
     )

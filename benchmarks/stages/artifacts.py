@@ -20,15 +20,16 @@ REACH_S = 0.1
 
 
 def build(material: Material) -> Comparison:
-    raw, info = material.working_raw, material.working_info
+    info = material.working_info
     n = min(N_COMPONENTS, material.n_channels // 2)
-    tol = GRADIENT_SHARE / float(np.sqrt(raw.n_times))
+    tol = GRADIENT_SHARE / float(np.sqrt(material.working.shape[1]))
     identity = Operator.identity(info.names)
     frontal = info.names[int(np.argmax(info.positions(info.names)[:, 1]))]
 
     def peer(_: int) -> Any:
         import mne
 
+        raw = material.working_raw
         ica = peer_ica(n, tol).fit(raw, verbose="error")
         ecg, _scores = ica.find_bads_ecg(raw, verbose="error")
         eog, _scores = ica.find_bads_eog(raw, ch_name=frontal, verbose="error")
@@ -66,6 +67,7 @@ def build(material: Material) -> Comparison:
         run_peer=peer,
         run_ours=ours,
         figures=figures,
+        prepare_peer=(lambda: material.working_raw,),
         notes=(f"No ECG or EOG channel; MNE is told to take {frontal} for the eyes.",),
     )
 

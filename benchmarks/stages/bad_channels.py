@@ -15,14 +15,14 @@ NEIGHBORS = 20
 
 
 def build(material: Material) -> Comparison:
-    raw, x32 = material.working_raw, material.working
+    x32 = material.working
     k = min(NEIGHBORS, material.n_channels - 1)
 
     def peer(_: int) -> Any:
         import mne
 
         return mne.preprocessing.find_bad_channels_lof(
-            raw, n_neighbors=k, picks="meg", return_scores=True, verbose="error"
+            material.working_raw, n_neighbors=k, picks="meg", return_scores=True, verbose="error"
         )
 
     def ours(_: int) -> Any:
@@ -31,7 +31,7 @@ def build(material: Material) -> Comparison:
 
     def figures(theirs: Any, got: Any) -> list[Figure]:
         bads, scores = theirs
-        names = np.array(raw.ch_names)
+        names = np.array(material.working_raw.ch_names)
         return [
             Figure(
                 "largest relative difference of the scores",
@@ -51,6 +51,7 @@ def build(material: Material) -> Comparison:
         run_peer=peer,
         run_ours=ours,
         figures=figures,
+        prepare_peer=(lambda: material.working_raw,),
         threads=(1,),
         notes=("The pipeline has the Gram matrix already: it serves whitening too.",),
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.comparison import Comparison, Figure
 from benchmarks.material import EPOCH_S, FT, Material
@@ -28,17 +30,20 @@ def build(material: Material) -> Comparison:
 
 def spectral(material: Material, mode: str, title: str, most: int, least: int) -> Comparison:
     """Return the comparison in one mode; the peer gets ``most`` epochs, and ``least`` of them."""
-    epochs = material.epochs(EPOCH_S)
-    sfreq, n = material.working_info.sfreq, len(epochs)
-    # in order one: the peer's own guards against division by zero are absolute
-    scaled = epochs.astype(np.float64) / FT
-    sizes = (n,) if n <= most else (least, most)
+    sfreq = material.working_info.sfreq
+    n = material.working.shape[1] // round(EPOCH_S * sfreq)
+    sizes = (n,) if n <= most or material.whole else (least, most)
+
+    @cache
+    def scaled() -> npt.NDArray[np.float64]:
+        # in order one: the peer's own guards against division by zero are absolute
+        return material.epochs(EPOCH_S)[: sizes[-1]].astype(np.float64) / FT
 
     def peer(count: int) -> Any:
         import mne_connectivity
 
         return mne_connectivity.spectral_connectivity_epochs(
-            scaled[:count], method=list(METHODS), mode=mode, sfreq=sfreq,
+            scaled()[:count], method=list(METHODS), mode=mode, sfreq=sfreq,
             fmin=[low for low, _ in BANDS.values()], fmax=[high for _, high in BANDS.values()],
             faverage=True, n_jobs=1, verbose="error",
         )  # fmt: skip
@@ -70,6 +75,7 @@ def spectral(material: Material, mode: str, title: str, most: int, least: int) -
         units=n,
         unit="epochs",
         peer_units=sizes,
+        prepare_peer=(scaled,),
     )
 
 

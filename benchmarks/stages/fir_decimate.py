@@ -16,13 +16,12 @@ def build(material: Material) -> Comparison:
     stage = FusedFir(L_FREQ, H_FREQ, LINE_FREQ)
     k = stage.decimation(material.sfreq)
     lines = np.arange(LINE_FREQ, H_FREQ + 1, LINE_FREQ)
-    si = material.raw.get_data()
 
     def peer(_: int) -> Any:
         import mne
 
         x = mne.filter.filter_data(
-            si, material.sfreq, L_FREQ, H_FREQ, n_jobs=1, copy=True, verbose="error"
+            material.tesla, material.sfreq, L_FREQ, H_FREQ, n_jobs=1, copy=True, verbose="error"
         )
         x = mne.filter.notch_filter(x, material.sfreq, lines, n_jobs=1, copy=False, verbose="error")
         return mne.filter.resample(x, down=k, n_jobs=1, verbose="error")
@@ -30,7 +29,7 @@ def build(material: Material) -> Comparison:
     def figures(theirs: Any, blocks: Any) -> list[Figure]:
         got = np.concatenate([b.data for b in blocks], axis=1)
         rows = np.linspace(0, material.n_channels - 1, min(8, material.n_channels)).astype(int)
-        want = _definition(si[rows] * FT, stage, material.sfreq)
+        want = _definition(material.tesla[rows] * FT, stage, material.sfreq)
         edge = len(stage.design(material.sfreq).h2)
         inner = slice(edge, -edge)
         rms = want[:, inner].std(axis=1)
@@ -56,6 +55,7 @@ def build(material: Material) -> Comparison:
         run_peer=peer,
         run_ours=lambda threads: run_fir(material, stage, threads),
         figures=figures,
+        prepare_peer=(lambda: material.tesla,),
     )
 
 

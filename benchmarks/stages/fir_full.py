@@ -13,13 +13,12 @@ from brainforge.stages.fir import FusedFir
 
 def build(material: Material) -> Comparison:
     stage = FusedFir(L_FREQ, H_FREQ, decim=1)
-    si = material.raw.get_data()
 
     def peer(_: int) -> Any:
         import mne
 
         return mne.filter.filter_data(
-            si, material.sfreq, L_FREQ, H_FREQ, n_jobs=1, copy=True, verbose="error"
+            material.tesla, material.sfreq, L_FREQ, H_FREQ, n_jobs=1, copy=True, verbose="error"
         )
 
     def figures(theirs: Any, blocks: Any) -> list[Figure]:
@@ -42,4 +41,5 @@ def build(material: Material) -> Comparison:
         run_peer=peer,
         run_ours=lambda threads: run_fir(material, stage, threads),
         figures=figures,
+        prepare_peer=(lambda: material.tesla,),
     )

@@ -15,11 +15,12 @@ ORDER = 2
 
 
 def build(material: Material) -> Comparison:
-    raw, x32, info = material.working_raw, material.working, material.working_info
+    x32, info = material.working, material.working_info
 
     def peer(_: int) -> Any:
         import mne
 
+        raw = material.working_raw
         projs = mne.preprocessing.compute_proj_hfc(raw.info, order=ORDER, verbose="error")
         # apply_proj works in place, and nobody wants to lose the data
         done = raw.copy().add_proj(projs, verbose="error").apply_proj(verbose="error")
@@ -53,4 +54,5 @@ def build(material: Material) -> Comparison:
         run_peer=peer,
         run_ours=ours,
         figures=figures,
+        prepare_peer=(lambda: material.working_raw,),
     )

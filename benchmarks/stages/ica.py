@@ -23,11 +23,11 @@ KURTOSIS = 0.5
 
 
 def build(material: Material) -> Comparison:
-    raw, x32 = material.working_raw, material.working
+    x32 = material.working
     n = min(N_COMPONENTS, material.n_channels // 2)
 
     def peer(_: int) -> Any:
-        return peer_ica(n).fit(raw, verbose="error")
+        return peer_ica(n).fit(material.working_raw, verbose="error")
 
     def ours(threads: int) -> Any:
         white = pca_whitening(gram(x32, remove_mean=True).mean(), n)
@@ -54,6 +54,7 @@ def build(material: Material) -> Comparison:
         run_peer=peer,
         run_ours=ours,
         figures=figures,
+        prepare_peer=(lambda: material.working_raw,),
     )
 
 

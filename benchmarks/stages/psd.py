@@ -17,14 +17,14 @@ SEGMENT_S, OVERLAP = 4.0, 0.5
 
 def build(material: Material) -> Comparison:
     sfreq = material.working_info.sfreq
-    blocks, tesla = material.working_blocks, material.working_raw.get_data()
+    blocks = material.working_blocks
     n = round(SEGMENT_S * sfreq)
 
     def peer(_: int) -> Any:
         import mne
 
         return mne.time_frequency.psd_array_welch(
-            tesla, sfreq, fmax=sfreq / 2, n_fft=n, n_per_seg=n,
+            material.working_raw._data, sfreq, fmax=sfreq / 2, n_fft=n, n_per_seg=n,
             n_overlap=round(OVERLAP * n), window="hann", n_jobs=1, verbose="error",
         )[0]  # fmt: skip
 
@@ -51,4 +51,5 @@ def build(material: Material) -> Comparison:
         run_peer=peer,
         run_ours=ours,
         figures=figures,
+        prepare_peer=(lambda: material.working_raw,),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import numpy as np
@@ -10,34 +9,34 @@ import pytest
 
 from benchmarks.clock import take_turns
 from benchmarks.comparison import Comparison, Figure, extrapolate
-from benchmarks.job import rows
 from benchmarks.machine import account, free_cores
-from benchmarks.page import page
-from benchmarks.peers import all_met, measure
-from benchmarks.stages import STAGES
+from benchmarks.peers import all_met, main, measure
+from benchmarks.sizes import Size
+from benchmarks.stages import NEED_LENGTH, STAGES
 from benchmarks.stages.artifacts import score
 from benchmarks.stages.ica import amari_non_gaussian, peer_unmixing
-from benchmarks.table import print_rows, save
+from benchmarks.store import load_rows
+from benchmarks.table import print_rows
 from brainforge.kernels.picard import picard
 
-#: those that need long data to mean anything: their numbers are of the full-size run
-SLOW = {"ica", "artifacts"}
+#: those that need long data to mean anything, and MNE's report, which takes 10 s
+LEFT_OUT = NEED_LENGTH | {"report"}
+RUN = [s for s in STAGES if s not in LEFT_OUT]
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     # warnings as errors would hold the peers to our rules
     folder = tmp_path_factory.mktemp("bench")
-    stages = [s for s in STAGES if s not in SLOW]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("benchmarks.stages.multitaper.MOST", 4)
         patch.setattr("benchmarks.stages.multitaper.LEAST", 2)
-        return measure(0.35, stages, n_channels=20, repeats=1, folder=str(folder))
+        return list(measure(Size(0.35, 20), RUN, repeats=1, folder=str(folder)))
 
 
 def test_every_stage_has_times_ratio_and_accuracy(result):
-    assert [row["name"] for row in result["stages"]] == [s for s in STAGES if s not in SLOW]
-    for row in result["stages"]:
+    assert [row["name"] for row in result] == RUN
+    for row in result:
         assert row["peer"]["wall_s"] > 0
         assert row["accuracy"]
         for threads, timing in row["ours"]["by_threads"].items():
@@ -55,32 +54,55 @@ def missed(rows):
 
 
 def test_every_bound_of_accuracy_is_kept(result):
-    assert not missed(result["stages"])
+    assert not missed(result)
 
 
 def test_a_bound_that_is_not_kept_fails_the_run(result):
-    row = next(row for row in result["stages"] if row["name"] == "psd")
-    assert all_met({"stages": [row]})
+    row = next(row for row in result if row["name"] == "psd")
+    assert all_met([row])
     figures = [{**figure, "met": False} for figure in row["accuracy"]]
-    assert not all_met({"stages": [{**row, "accuracy": figures}]})
+    assert not all_met([{**row, "accuracy": figures}])
 
 
 def test_an_extrapolated_peer_is_marked(result):
-    rows = {row["name"]: row for row in result["stages"]}
+    rows = {row["name"]: row for row in result}
     peer = rows["multitaper"]["peer"]
     assert peer["extrapolated"]
     assert [m["units"] for m in peer["measured"]] == [2, 4]
     assert peer["units"] == 10
+    assert peer["law"] == "line through 2 and 4 of 10 epochs"
     assert not rows["psd"]["peer"]["extrapolated"]
 
 
-def test_result_is_printed_and_saved(result, tmp_path, capsys):
+def test_rows_are_printed(result, capsys):
     print_rows(result)
     printed = capsys.readouterr().out
     assert "Welch PSD" in printed
-    assert result["machine"]["processor"] in printed.replace("\n", " ")
-    save(result, tmp_path / "deep" / "peers.json")
-    assert json.loads((tmp_path / "deep" / "peers.json").read_text()) == result
+    assert "35×: " in printed
+    assert result[0]["machine"]["processor"] in printed.replace("\n", " ")
+
+
+def test_a_run_in_slices_fills_one_file(tmp_path, capsys):
+    path = tmp_path / "peers.json"
+    tiny = ["--minutes", "0.35", "--channels", "20", "--repeats", "1", "--json", str(path)]
+    both = [*tiny, "--only", "psd,hfc"]
+    assert main([*both, "--budget", "0"]) == 0
+    assert [row["name"] for row in load_rows(path)] == ["psd"]
+    assert "the budget is spent" in capsys.readouterr().err
+    assert main([*both, "--fresh", "1"]) == 0
+    assert "1 rows" in capsys.readouterr().out
+    assert [row["name"] for row in load_rows(path)] == ["psd", "hfc"]
+    with pytest.raises(SystemExit):
+        main([*tiny, "--only", "nothing"])
+
+
+def test_a_size_beyond_the_peers_runs_the_product_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.sizes.PEER_CHANNELS", 10)
+    row = next(measure(Size(0.35, 20), ["psd"], repeats=1, folder=str(tmp_path)))
+    assert row["peer"]["wall_s"] is None
+    assert row["peer"]["extrapolated"]
+    assert row["accuracy"] == []
+    assert row["ratio"] == {}
 
 
 def test_account_names_versions():
@@ -134,47 +156,6 @@ def test_picard_equals_the_peer_over_non_gaussian_components():
     assert distance < 1e-2
     turned = np.roll(fit.matrix, 1, axis=0)[:, ::-1]
     assert amari_non_gaussian(turned, peer_unmixing(x), x)[0] > 0.1
-
-
-def job_result():
-    run = {
-        "wall_s": 12.0, "cpu_s": 20.0, "peak_rss_bytes": 1.5e9, "load_average": [0.1, 0.2],
-        "free_cores": [2.0, 1.9],
-        "timings": {"preprocess_s": 4.0, "report_s": 1.0, "total_s": 10.0},
-        "payload": {
-            "bad_channels": [{"name": "A1", "reason": "flat"}],
-            "artifacts": {"ecg": {"n_events": 60}, "eog": {"n_events": 9}},
-            "components": {"removed": [{"kind": "ecg"}]},
-        },
-    }  # fmt: skip
-    return {
-        **account(), "run": run, "walls_s": [12.0],
-        "parameters": {
-            "minutes": 30.0, "n_channels": 306, "sfreq": 1000.0, "piece_minutes": 2.0, "threads": 2
-        },
-        "peer": {
-            "seconds": {"preprocess_s": 8.0, "report_s": 3.0}, "duration_s": 120.0,
-            "peak_rss_bytes": 4e9,
-        },
-    }  # fmt: skip
-
-
-def test_job_extrapolates_all_but_the_report():
-    found = {label: (ours, theirs) for label, ours, theirs in rows(job_result())}
-    assert found["report"] == (1.0, 3.0)
-    assert found["total"] == (10.0, 8.0 * 15 + 3.0)
-    assert found["imports and outputs"] == (5.0, None)
-
-
-def test_page_holds_what_was_measured(result, tmp_path):
-    assert "## Stages" not in page(tmp_path)
-    save(result, tmp_path / "peers.json")
-    save(job_result(), tmp_path / "job.json")
-    text = page(tmp_path)
-    assert "| Welch PSD |" in text
-    assert "1.50 GB" in text
-    assert "| total | 10 s | 123 s X | 12.3× |" in text
-    assert text == page(tmp_path)
 
 
 def test_free_cores_is_a_number_of_cores():
