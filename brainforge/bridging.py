@@ -12,19 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.block import Cause, Mask, RawBlock
+from brainforge.kernels.namespace import dtype_name, namespace, to_host
 from brainforge.masks import true_runs
 
 
 def non_finite_masks(block: RawBlock, rows: npt.NDArray[np.intp]) -> tuple[Mask, ...]:
     """Return a mask for every run of NaN or infinity in some rows of a block."""
-    if not np.issubdtype(block.data.dtype, np.floating):
+    if not dtype_name(block.data).startswith("float"):
         return ()
+    xp = namespace(block.data)
     with np.errstate(all="ignore"):  # a sum is finite only if all its terms are
-        suspects = np.flatnonzero(~np.isfinite(block.data.sum(axis=1)))
+        suspects = np.flatnonzero(~np.isfinite(to_host(xp.sum(block.data, axis=1))))
     found = []
-    for row in np.intersect1d(suspects, rows):
+    for row in np.intersect1d(suspects, rows).tolist():
         name = (block.info.names[row],)
-        for a, b in true_runs(~np.isfinite(block.data[row])):
+        for a, b in true_runs(~np.isfinite(to_host(block.data[row, :]))):
             found.append(Mask(name, block.start + a, block.start + b, Cause.NON_FINITE))
     return tuple(found)
 
@@ -94,6 +96,8 @@ def reflect(edge: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
         ``2 * x[last] - x[last - i]`` for i = 1 to n.
     """
     m = min(n, edge.shape[1] - 1)
+    xp = namespace(edge)
     mirrored = 2 * edge[:, -1:] - edge[:, edge.shape[1] - 1 - m : edge.shape[1] - 1][:, ::-1]
     last = mirrored[:, -1:] if m else edge[:, -1:]
-    return np.concatenate([mirrored, np.repeat(last, n - m, axis=1)], axis=1)
+    held = xp.broadcast_to(last, (edge.shape[0], n - m))
+    return xp.concat([mirrored, held], axis=1)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from brainforge.block import Mask, RawBlock
 from brainforge.errors import InputError
 from brainforge.info import Info
+from brainforge.kernels.namespace import copied, dtype_name, namespace, to_host
 from brainforge.masks import masks_from_state, masks_to_state, normal_masks
 
 
@@ -37,7 +38,7 @@ class Regrid:
             raise InputError(where="grid", expected="at least one sample", got=f"{grid}")
         self.grid = grid
         self._info: Info | None = None
-        self._dtype: np.dtype[Any] | None = None
+        self._dtype: str | None = None
         self._parts: list[npt.NDArray[Any]] = []
         self._masks: list[Mask] = []
         self._start = 0
@@ -74,7 +75,7 @@ class Regrid:
     def state(self) -> dict[str, Any]:
         """Return a checkpoint."""
         return {
-            "parts": [part.copy() for part in self._parts],
+            "parts": [np.array(to_host(part)) for part in self._parts],
             "masks": masks_to_state(self._masks),
             "start": self._start,
             "stop": self._stop,
@@ -86,7 +87,7 @@ class Regrid:
         self._masks = list(masks_from_state(state["masks"]))
         self._start, self._stop = state["start"], state["stop"]
         self._info = info
-        self._dtype = self._parts[0].dtype if self._parts else None
+        self._dtype = dtype_name(self._parts[0]) if self._parts else None
 
     def _check(self, block: RawBlock) -> None:
         if self._stop is not None and block.start < self._stop:
@@ -102,23 +103,25 @@ class Regrid:
                 expected=f"the same {self._info.n_channels} channels in every block",
                 got=f"other channels at sample {block.start}",
             )
-        if self._dtype is not None and block.data.dtype != self._dtype:
+        dtype = dtype_name(block.data)
+        if self._dtype is not None and dtype != self._dtype:
             raise InputError(
                 where="stream",
                 expected=f"{self._dtype} in every block",
-                got=f"{block.data.dtype} at sample {block.start}",
+                got=f"{dtype} at sample {block.start}",
             )
-        self._info, self._dtype = block.info, block.data.dtype
+        self._info, self._dtype = block.info, dtype
 
     def _keep(self, piece: npt.NDArray[Any], block: RawBlock, at: int, end: int) -> None:
         if not self._parts:
             self._start = at
-        self._parts.append(piece.copy())
+        self._parts.append(copied(piece))
         self._masks.extend(normal_masks(block.masks, at, end))
         self._stop = end
 
     def _join(self) -> RawBlock:
-        data = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts, axis=1)
+        xp = namespace(*self._parts)
+        data = self._parts[0] if len(self._parts) == 1 else xp.concat(self._parts, axis=1)
         assert self._info is not None
         stop = self._start + data.shape[1]
         block = RawBlock(

@@ -123,6 +123,26 @@ def to_host(array: Any) -> npt.NDArray[Any]:
     return host
 
 
+def copied(array: Any) -> Any:
+    """Return a copy in C order, where the array lives."""
+    if isinstance(array, np.ndarray):
+        return array.copy(order="C")
+    return namespace(array).asarray(contiguous(array), copy=True)
+
+
+def rows_of(array: Any, rows: npt.NDArray[np.intp]) -> Any:
+    """Return a copy of some rows, where the array lives; ``rows`` is a host array."""
+    if isinstance(array, np.ndarray):
+        return array[rows]
+    return namespace(array).take(array, to_device(rows, like=array), axis=0)
+
+
+def empty(shape: tuple[int, ...], dtype: str, like: Any) -> Any:
+    """Return an array to be written to, where ``like`` lives."""
+    xp = namespace(like)
+    return xp.empty(shape, dtype=getattr(xp, dtype), device=like.device)
+
+
 def dtype_name(array: Any) -> str:
     """Return the name of an array's dtype, the same in every namespace."""
     return str(array.dtype).rpartition(".")[2]

@@ -14,6 +14,7 @@ from brainforge.bridging import non_finite_masks
 from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.muscle import muscle_plan, muscle_score, window_amplitude
+from brainforge.kernels.namespace import copied, namespace, rows_of, to_host
 from brainforge.masks import bad_samples, masks_from_state, masks_to_state, true_runs
 from brainforge.result import Interval
 from brainforge.units import MEG_KINDS
@@ -73,12 +74,13 @@ class MuscleMeasure:
         overlap = self._plan.reach + self._plan.window
         carry, joint = self._carry, None
         if carry is not None and carry.stop == block.start:
-            data = np.concatenate([carry.data, block.data[:, :overlap]], axis=1)
+            head = block.data[:, : min(overlap, block.data.shape[1])]
+            data = namespace(head).concat([carry.data, head], axis=1)
             joint = RawBlock(data, self.info, carry.start, carry.masks + block.masks)
             self._measure(joint, until=block.start)
         self._measure(block, until=block.stop)
         source = block if joint is None or block.data.shape[1] >= overlap else joint
-        data = source.data[:, -overlap:].copy()
+        data = copied(source.data[:, max(source.data.shape[1] - overlap, 0) :])
         self._carry = RawBlock(data, self.info, source.stop - data.shape[1], source.masks)
 
     def merge(self, other: Self) -> None:
@@ -123,7 +125,7 @@ class MuscleMeasure:
             "found": {w: a.copy() for w, a in self._found.items()},
             "carry": None
             if carry is None
-            else [carry.data.copy(), carry.start, masks_to_state(carry.masks)],
+            else [np.array(to_host(carry.data)), carry.start, masks_to_state(carry.masks)],
             "offset": self._offset.copy(),
             "at": [self._next, self._start],
         }
@@ -145,7 +147,9 @@ class MuscleMeasure:
         rows = self._rows[missing]
         good = good_samples(block.masks, self.info, block.start, block.stop)[rows]
         first = good.argmax(axis=1)
-        self._offset[missing] = np.where(good.any(axis=1), block.data[rows, first], np.nan)
+        columns, at = np.unique(first, return_inverse=True)
+        some = to_host(rows_of(block.data.T, columns))  # few columns, at most one a channel
+        self._offset[missing] = np.where(good.any(axis=1), some[at, rows], np.nan)
 
     def _measure(self, block: RawBlock, until: int) -> None:
         """Take the windows that a block holds whole and whose reach begins before ``until``."""
@@ -157,7 +161,7 @@ class MuscleMeasure:
         end = min(end, -(-(until + plan.half) // plan.window))
         if end <= begin:
             return
-        amplitude = window_amplitude(
+        found = window_amplitude(
             block.data,
             plan,
             end - begin,
@@ -167,6 +171,7 @@ class MuscleMeasure:
             scale=self._scale,
             n_threads=self._threads,
         )
+        amplitude = to_host(found)  # small: ten windows a second
         rows, bad = bad_samples(block, self._channels)
         if len(rows):
             n_bad = np.zeros((len(rows), bad.shape[1] + 1), dtype=np.int32)

@@ -16,6 +16,7 @@ from brainforge.backend import Backend
 from brainforge.block import Cause, Mask, RawBlock
 from brainforge.errors import InputError
 from brainforge.info import Info
+from brainforge.kernels.namespace import to_host
 from brainforge.kernels.raw_statistics import (
     RawStatistics,
     clipped,
@@ -112,7 +113,9 @@ class RawQualityMeasure:
         join = round(JOIN_SECONDS * self.info.sfreq)
         masks = []
         for row in self._rows:
-            samples = block.data[row]
+            if not (statistics.non_finite[row] or statistics.railed[row]):
+                continue
+            samples = to_host(block.data[int(row), :])
             found = []
             if statistics.non_finite[row]:
                 found.append((Cause.NON_FINITE, intervals(~np.isfinite(samples), join)))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from brainforge.backend import Backend
 from brainforge.block import Block, RawBlock, good_samples
+from brainforge.device import open_device
 from brainforge.info import Info
 from brainforge.kernels.psd import WelchPlan, welch_sums
 from brainforge.kernels.sinusoids import estimate_line_freq
@@ -85,6 +86,7 @@ class FirstPass:
         self._shared = replace(backend, n_threads=max(backend.threads // 2, 1))
         self.raw_quality = RawQualityMeasure(info, self._shared)
         self.muscle = MuscleMeasure(info, self._shared) if recipe.quality.muscle else None
+        self.device = open_device(backend)
         self._regrid = Regrid(grid_size(info.sfreq, self.decim))
         self._bound = False
         self._lasting = lasting
@@ -112,6 +114,7 @@ class FirstPass:
         self._summing.close()
         if self._bound:
             self.working.close()
+        self.device.release()
 
     def _drain(self) -> None:
         self._filtering.drain()
@@ -163,6 +166,8 @@ class FirstPass:
     def _take(self, block: RawBlock) -> None:
         if not self._bound:
             self._bind(block)
+        # the one copy of the counts to the device; on the CPU nothing is copied
+        block = replace(block, data=self.device.put(block.data))
         masks = self.raw_quality.judge(block)
         block = replace(block, masks=block.masks + masks)
         self._filtering.put(self._filter, block)

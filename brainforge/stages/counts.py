@@ -12,12 +12,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from brainforge.kernels.namespace import rows_of
+
 Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of some channels.
+    """Counts of some channels, on the host or on a device.
 
     Parameters
     ----------
@@ -31,25 +33,33 @@ class Counts:
         What replaces them.
     """
 
-    data: npt.NDArray[Any]
+    data: Any
     rows: Rows
     touched: Rows
-    patch: npt.NDArray[Any]
+    patch: Any
 
     @classmethod
-    def whole(cls, data: npt.NDArray[Any]) -> Self:
+    def whole(cls, data: Any) -> Self:
         """Return all rows of an array as they are."""
-        none = np.zeros(0, np.intp)
-        return cls(data, np.arange(len(data)), none, data[none])
+        return cls(data, np.arange(data.shape[0]), np.zeros(0, np.intp), data[:0, :])
 
     @property
     def n_samples(self) -> int:
         """Number of samples."""
-        return self.data.shape[1]
+        return int(self.data.shape[1])
 
-    def take(self, part: slice) -> npt.NDArray[Any]:
-        """Return a copy of a stretch of samples, axes (channel, sample)."""
-        out = self.data[:, part][self.rows]
-        if len(self.touched):
-            out[self.touched] = self.patch[:, part]
+    def take(self, part: slice) -> Any:
+        """Return a copy of a stretch of samples, axes (channel, sample), where the counts live."""
+        part = slice(*part.indices(self.n_samples))
+        out = rows_of(self.data[:, part], self.rows)
+        write_rows(out, self.touched, self.patch[:, part])
         return out
+
+
+def write_rows(out: Any, rows: Rows, values: Any) -> None:
+    """Write (row, sample) values to some rows of an array that lives in the same place."""
+    if isinstance(out, np.ndarray):
+        out[rows] = values
+        return
+    for at, row in enumerate(rows.tolist()):
+        out[row, :] = values[at, :]

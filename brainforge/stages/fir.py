@@ -100,8 +100,6 @@ class FusedFir:
 
     def bind(self, info: Info, backend: Backend) -> FusedFirStep:
         """Check the parameters against ``info`` and return the running step."""
-        if backend.name != "cpu":
-            raise InputError(where="backend", expected="cpu", got=backend.name)
         names = info.names_of(*SIGNAL_KINDS)
         if not names:
             raise InputError(

@@ -9,9 +9,17 @@ import numpy.typing as npt
 
 from brainforge.bridging import reflect
 from brainforge.kernels.decimate import decimate, polyphase
+from brainforge.kernels.namespace import (
+    contiguous,
+    empty,
+    is_device,
+    namespace,
+    to_device,
+    to_host,
+)
 from brainforge.kernels.overlap_save import FirPlan, overlap_save
 from brainforge.kernels.two_stage import TwoStage
-from brainforge.stages.counts import Counts
+from brainforge.stages.counts import Counts, write_rows
 
 F32 = npt.NDArray[np.float32]
 
@@ -60,30 +68,32 @@ class FirCascade:
         ``counts`` holds its first samples, more than half the filter where the segment has them.
         """
         self._reset()
+        self._settle(counts.data)
         reach = self._design.half_length
         self.running, self._offset = True, offset
         self._next_out = -(-start // self._design.k)
         self._next_in = self._next_out - self._plan.half
         head = _less(counts.take(slice(reach + 1)), offset)
-        left = np.ascontiguousarray(reflect(head[:, ::-1], reach)[:, ::-1])
+        left = contiguous(reflect(head[:, ::-1], reach)[:, ::-1])
         self._stop = start - reach
-        self._filter_counts(Counts.whole(left), np.zeros(len(left)))
+        self._filter_counts(Counts.whole(left), np.zeros(left.shape[0]))
 
     def feed(self, counts: Counts) -> None:
         """Take the next counts of the segment."""
+        self._settle(counts.data)
         self._filter_counts(counts, self._offset)
         keep = self._design.half_length + 1
         latest = counts.take(slice(-keep, None))
         missing = keep - latest.shape[1]
         if missing > 0 and self._history.shape[1]:
-            latest = np.concatenate([self._history[:, -missing:], latest], axis=1)
+            latest = _behind(self._history, missing, latest)
         self._history = latest
 
     def end(self) -> None:
         """Finish the segment, continued to the right by reflection."""
         self._last_out = -(-self._stop // self._design.k)
         right = reflect(_less(self._history, self._offset), self._design.half_length)
-        self._filter_counts(Counts.whole(np.ascontiguousarray(right)), np.zeros(len(right)))
+        self._filter_counts(Counts.whole(contiguous(right)), np.zeros(right.shape[0]))
 
     def ready(self) -> list[tuple[int, F32]]:
         """Return the outputs of complete cells as (first output sample, array)."""
@@ -111,9 +121,9 @@ class FirCascade:
         return {
             "running": self.running,
             "offset": self._offset.copy(),
-            "history": self._history.copy(),
-            "tail": self._tail.copy(),
-            "buffer": self._buffer[:, : self._filled].copy(),
+            "history": np.array(to_host(self._history)),
+            "tail": np.array(to_host(self._tail)),
+            "buffer": np.array(to_host(self._buffer[:, : self._filled])),
             "at": [self._stop, self._next_in, self._next_out],
         }
 
@@ -139,7 +149,7 @@ class FirCascade:
         joint = self._tail
         if c1:
             near = _less(counts.take(slice(2 * c1)), offset)
-            joint = np.concatenate([self._tail, near], axis=1)
+            joint = namespace(near).concat([self._tail, near], axis=1)
         if n_joint > 0:
             first = self._next_in * k - c1 - (start - self._tail.shape[1])
             self._decimate(Counts.whole(joint), 0.0, n_joint, first)
@@ -149,7 +159,7 @@ class FirCascade:
             if counts.n_samples >= 2 * c1:
                 self._tail = _less(counts.take(slice(-2 * c1, None)), offset)
             else:
-                self._tail = joint[:, -2 * c1 :]
+                self._tail = joint[:, max(joint.shape[1] - 2 * c1, 0) :]
         self._stop = stop
 
     def _decimate(self, counts: Counts, offset: Any, n_out: int, first: int) -> None:
@@ -167,7 +177,7 @@ class FirCascade:
         )
         if len(touched := counts.touched):
             # rows do not influence each other, so what these had before is of no account
-            self._buffer[touched, self._filled : self._filled + n_out] = decimate(
+            patched = decimate(
                 counts.patch,
                 self._phases,
                 n_out,
@@ -175,6 +185,7 @@ class FirCascade:
                 scale=self._scale[touched],
                 **options,
             )
+            write_rows(self._buffer[:, self._filled : self._filled + n_out], touched, patched)
         self._filled += n_out
         self._next_in += n_out
 
@@ -186,12 +197,28 @@ class FirCascade:
         used = min(max(used, 0), self._filled)
         left = self._filled - used
         old = self._buffer
-        if left + n > old.shape[1]:
-            self._buffer = np.empty((len(old), left + n + 2 * self._cell), np.float32)
+        # on a device a copy within one buffer may read what it has written already
+        if left + n > old.shape[1] or is_device(old):
+            self._buffer = empty((old.shape[0], left + n + 2 * self._cell), "float32", like=old)
         self._buffer[:, :left] = old[:, used : self._filled]
         self._filled = left
 
+    def _settle(self, like: Any) -> None:
+        """Move what is kept to where the counts live: once, after a start or a restore."""
+        if is_device(like) and not is_device(self._tail):
+            self._tail, self._history = to_device(self._tail, like), to_device(self._history, like)
+            self._buffer = to_device(self._buffer, like)
 
-def _less(counts: npt.NDArray[Any], offset: npt.NDArray[np.float64]) -> F32:
+
+def _behind(history: Any, n: int, latest: Any) -> Any:
+    """Return the latest counts behind the last ``n`` of what came before them."""
+    xp = namespace(latest)
+    before = history[:, max(history.shape[1] - n, 0) :]
+    return xp.concat([xp.astype(before, latest.dtype), latest], axis=1)
+
+
+def _less(counts: Any, offset: npt.NDArray[np.float64]) -> Any:
     """Return counts less the offset, as the decimator sees them."""
-    return (counts.astype(np.float64) - offset[:, None]).astype(np.float32)
+    xp = namespace(counts)
+    wide = xp.astype(counts, xp.float64) - to_device(offset[:, None], like=counts)
+    return xp.astype(wide, xp.float32)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from brainforge.block import Block, Cause, Mask, RawBlock
 from brainforge.bridging import bridge, non_finite_masks, trailing_run
 from brainforge.info import Info
+from brainforge.kernels.namespace import copied, namespace, rows_of, to_device, to_host
 from brainforge.kernels.two_stage import TwoStage
 from brainforge.masks import bad_samples, masks_from_state, masks_to_state, normal_masks
 from brainforge.regrid import Regrid
@@ -91,7 +92,7 @@ class FusedFirStep:
             "masks": masks_to_state(self._masks),
             "pending": None
             if pending is None
-            else [pending.data.copy(), pending.start, masks_to_state(pending.masks)],
+            else [np.array(to_host(pending.data)), pending.start, masks_to_state(pending.masks)],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -130,6 +131,7 @@ class FusedFirStep:
 
     def _joined(self, cell: RawBlock) -> RawBlock:
         """Return the cell behind what was held back and behind the bridge over a short gap."""
+        xp = namespace(cell.data)
         parts, masks, start = [], cell.masks, cell.start
         if self._pending is not None:
             start, masks = self._pending.start, self._pending.masks + masks
@@ -138,17 +140,22 @@ class FusedFirStep:
         if self._stop is not None and cell.start > self._stop:
             if not parts:
                 start = self._stop
-            parts.append(np.zeros((len(cell.data), cell.start - self._stop), cell.data.dtype))
+            shape = (cell.data.shape[0], cell.start - self._stop)
+            parts.append(xp.zeros(shape, dtype=cell.data.dtype, device=cell.data.device))
             masks += (Mask(None, self._stop, cell.start, Cause.GAP),)
         if not parts:
             return cell
-        return RawBlock(np.concatenate([*parts, cell.data], axis=1), cell.info, start, masks)
+        return RawBlock(xp.concat([*parts, cell.data], axis=1), cell.info, start, masks)
 
     def _push(self, piece: RawBlock, touched: Rows, bad: npt.NDArray[np.bool_]) -> None:
         """Bridge what is masked and hand the piece to the filters."""
-        patch = piece.data[self._rows[touched]]
-        left = None if self._last is None else self._last[touched]
-        bridge(patch, bad, left, self._max_bridge)
+        patch = piece.data[:0, :]
+        if len(touched):
+            # bridging is done at home: few rows are ever touched
+            patch = np.array(to_host(rows_of(piece.data, self._rows[touched])))
+            left = None if self._last is None else to_host(self._last)[touched]
+            bridge(patch, bad, left, self._max_bridge)
+            patch = to_device(patch, like=piece.data)
         counts = Counts(piece.data, self._rows, touched, patch)
         self._note(piece.masks)
         if self._offset is None:
@@ -160,7 +167,8 @@ class FusedFirStep:
 
     def _first_offset(self, counts: Counts) -> npt.NDArray[np.float64]:
         every = max(counts.n_samples // 2048, 1)
-        offset = np.median(counts.take(slice(None, None, every)), axis=1).astype(np.float64)
+        some = to_host(counts.take(slice(None, None, every)))
+        offset = np.median(some, axis=1).astype(np.float64)
         for name, value in self._given.items():
             if name in self.info.names:
                 offset[self.info.index(name)] = value
@@ -202,7 +210,7 @@ class FusedFirStep:
 
 
 def _copied(array: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
-    return None if array is None else np.array(array)
+    return None if array is None else np.array(to_host(array))
 
 
 def _cut(piece: RawBlock, stop: int) -> RawBlock:
@@ -212,4 +220,4 @@ def _cut(piece: RawBlock, stop: int) -> RawBlock:
 
 def _kept(piece: RawBlock, start: int) -> RawBlock:
     masks = normal_masks(piece.masks, start, piece.stop)
-    return RawBlock(piece.data[:, start - piece.start :].copy(), piece.info, start, masks)
+    return RawBlock(copied(piece.data[:, start - piece.start :]), piece.info, start, masks)

@@ -260,8 +260,6 @@ def test_bad_input_is_refused():
         FusedFir().bind(info.pick(["STI"]), BACKEND)
     with pytest.raises(InputError, match="multiple of 4"):
         FusedFir(grid=1001).bind(info, BACKEND)
-    with pytest.raises(InputError, match="cpu"):
-        FusedFir().bind(info, Backend("abacus"))
     with pytest.raises(InputError, match="decimation"):
         FusedFir(h_freq=None).bind(info, BACKEND)
     with pytest.raises(InputError, match="XYZ"):
