@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def _blocks(dtype):
     masks = (Mask(("M1",), 2100, 2110, Cause.RAILED), Mask(("M0",), 7990, 8003, Cause.RAILED))
     at = [0, 2000, 4000, 4017, 6000, 8000, 9000]  # a bridged gap of 17 samples and a real one
     starts = [0, 0, 0, 17, 3000, 3000]
-    for (a, b), shift in zip(zip(at, at[1:]), starts):
+    for (a, b), shift in zip(pairwise(at), starts):
         inside = tuple(replace(m, start=m.start + shift, stop=m.stop + shift) for m in masks)
         yield RawBlock(data[:, a:b], INFO, a + shift, inside)
 

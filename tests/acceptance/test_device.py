@@ -1,0 +1,54 @@
+"""The whole job on a device gives the CPU's result, and a device that fails costs nothing but time.
+
+The device is a stand-in: strict arrays that nothing leaves unseen, CUDA sources in an emulator.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import brainforge as bf
+from brainforge.backend import Backend
+from brainforge.kernels.namespace import TRAFFIC
+from tests.emulator.cuda import COMPILER
+from tests.emulator.device import as_cuda
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ to run CUDA sources by")
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return bf.datasets.Phantom(duration=40.0, n_channels=32, sfreq=500.0, seed=3).recording()
+
+
+@pytest.fixture(scope="module")
+def on_cpu(recording):
+    return bf.process(recording, backend=Backend("cpu", 1))
+
+
+def assert_same(ours, theirs):
+    assert ours.info.bads == theirs.info.bads
+    assert [f.name for f in ours.findings] == [f.name for f in theirs.findings]
+    np.testing.assert_allclose(ours.operator.matrix, theirs.operator.matrix, rtol=0, atol=1e-3)
+    for name in ("before", "after"):
+        a, b = getattr(ours.spectra, name), getattr(theirs.spectra, name)
+        np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-5 * np.nanmax(b))
+    for measure, by_band in theirs.connectivity.values.items():
+        for band, matrix in by_band.items():
+            atol = 0.05 if measure.startswith("pli") else 5e-3
+            got = ours.connectivity.values[measure][band]
+            np.testing.assert_allclose(got, matrix, rtol=0, atol=atol, err_msg=f"{measure} {band}")
+
+
+def test_the_whole_job_on_a_device(recording, on_cpu, monkeypatch):
+    home = TRAFFIC.to_host_bytes
+    with as_cuda(monkeypatch) as opened:
+        result = bf.process(recording, backend=Backend("cuda", 1))
+    assert_same(result, on_cpu)
+    assert result.provenance["backend"]["name"] == "cuda"
+    (device,) = opened
+    raw = recording.n_samples * recording.info.n_channels
+    assert raw * 2 <= device.copied_bytes <= raw * 8, "the counts are copied once"
+    # what comes home is small beside the recording
+    assert TRAFFIC.to_host_bytes - home < 0.5 * device.copied_bytes
