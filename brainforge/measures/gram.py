@@ -18,7 +18,8 @@ from brainforge.block import Block
 from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.gram import Gram
-from brainforge.kernels.namespace import namespace, to_device, to_host
+from brainforge.kernels.namespace import namespace, to_host
+from brainforge.kernels.rows import compact, take_rows
 from brainforge.kernels.triangle import full, n_pairs
 from brainforge.measures.gram_cells import Piece, Sums, masked_rows, summed
 
@@ -120,10 +121,7 @@ class GramMeasure:
     def __init__(self, info: Info, backend: Backend, names: Iterable[str] | None = None) -> None:
         self.info = info
         self.names = info.names_of(*KINDS) if names is None else tuple(names)
-        rows = np.asarray(info.rows(self.names), dtype=np.int64)
-        runs = len(rows) > 0 and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows)))
-        #: neighbouring rows are taken as a view
-        self._rows = slice(int(rows[0]), int(rows[0]) + len(rows)) if runs else rows
+        self._rows = compact(info.rows(self.names))
         self._row_of = {name: i for i, name in enumerate(self.names)}
         self._length = max(round(CHUNK_S * info.sfreq), 1)
         #: cells of a chunk
@@ -137,7 +135,7 @@ class GramMeasure:
         if not block.data.shape[1]:
             return
         self._see([(block.start, block.stop)])
-        data = self._picked(block.data)
+        data = take_rows(block.data, self._rows)
         first, last = block.start // self._length, (block.stop - 1) // self._length
         for cell in range(first, last + 1):
             lo = max(cell * self._length, block.start)
@@ -227,11 +225,6 @@ class GramMeasure:
             rows, good = np.array(p["rows"]), np.array(p["good"])
             piece = Piece(start, np.array(p["data"]), rows, good)
             self._waiting.setdefault(cell, []).append(piece)
-
-    def _picked(self, data: Any) -> Any:
-        if isinstance(self._rows, slice):
-            return data[self._rows]
-        return namespace(data).take(data, to_device(self._rows, like=data), axis=0)
 
     def _see(self, spans: list[tuple[int, int]]) -> None:
         """Take note of [start, stop) spans, those that touch joined; refuse what was seen."""

@@ -10,19 +10,39 @@ channels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.block import Block, Mask
 from brainforge.info import Info
-from brainforge.kernels.apply import apply_matrix
+from brainforge.kernels.apply import LowRank, apply_low_rank, apply_matrix, low_rank
+from brainforge.kernels.namespace import namespace
+from brainforge.kernels.rows import compact, contiguous, take_rows
 from brainforge.operator import Operator
 
 #: gives the operator that replaces the named channels by what the others say
 Repair = Callable[[tuple[str, ...]], Operator]
+
+
+@dataclass(frozen=True)
+class _Fused:
+    """A fused matrix, as identity plus low rank where it is.
+
+    ``spreads`` says that a masked channel, which nothing could replace, gets into others.
+    """
+
+    matrix: npt.NDArray[np.float32]
+    update: LowRank | None
+    spreads: bool
+
+    def __call__(self, data: Any, n_threads: int) -> Any:
+        if self.update is not None:
+            return apply_low_rank(self.update, data, n_threads=n_threads)
+        return apply_matrix(self.matrix, data, n_threads=n_threads)
 
 
 class Cleaner:
@@ -41,40 +61,40 @@ class Cleaner:
 
     def __init__(self, info: Info, fused: Operator, repair: Repair, n_threads: int = 1) -> None:
         self.info = info.pick(fused.names)
-        self._rows = info.rows(fused.names)
+        self._rows = compact(info.rows(fused.names))
         self._fused, self._repair, self._threads = fused, repair, n_threads
-        self._cache: dict[tuple[str, ...], npt.NDArray[np.float32]] = {
-            (): fused.matrix.astype(np.float32)
-        }
+        self._cache: dict[tuple[str, ...], _Fused] = {}
+        self._kept = frozenset(self.info.names) - frozenset(self.info.bads)
         #: a channel that nothing is computed from may be masked without harm to others
         used = np.any(fused.matrix != 0, axis=0)
         self._harmful = {n for n, u in zip(fused.names, used) if u}
 
     def __call__(self, block: Block) -> Block:
-        """Return the cleaned MEG channels of ``block``; masks of the channels stay."""
-        data = np.ascontiguousarray(block.data[self._rows])
-        out = np.empty_like(data)
-        spoilt = []
+        """Return the cleaned MEG channels of ``block``; masks of the channels stay.
+
+        The result lives where the block does.
+        """
+        data = take_rows(block.data, self._rows)
+        out, spoilt = [], []
         for lo, hi, masked in self._stretches(block):
+            fused = self._with(masked)
             # contiguous pieces of a fixed block: the same numbers for any cutting of the stream
-            piece = np.ascontiguousarray(data[:, lo:hi])
-            matrix = self._matrix(masked)
-            out[:, lo:hi] = apply_matrix(matrix, piece, n_threads=self._threads)
-            if self._reaches_others(matrix, masked):
+            piece = data if hi - lo == data.shape[1] else contiguous(data[:, lo:hi])
+            out.append(fused(piece, self._threads))
+            if fused.spreads:
                 spoilt.append(_of_all(block, lo, hi, masked))
-        return Block(out, self.info, block.start, (*self._masks(block), *spoilt))
+        whole = out[0] if len(out) == 1 else namespace(data).concat(out or [data], axis=1)
+        return Block(whole, self.info, block.start, (*self._masks(block), *spoilt))
 
-    def _matrix(self, masked: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    def _with(self, masked: tuple[str, ...]) -> _Fused:
+        """Return the fused operator behind the repair of the masked channels."""
         if masked not in self._cache:
-            first = self._repair(masked).expand(self._fused.names)
-            self._cache[masked] = (self._fused @ first).matrix.astype(np.float32)
+            matrix = self._fused.matrix
+            if masked:
+                matrix = (self._fused @ self._repair(masked).expand(self._fused.names)).matrix
+            spreads = _reaches_others(matrix, self._fused.rows(masked))
+            self._cache[masked] = _Fused(matrix.astype(np.float32), low_rank(matrix), spreads)
         return self._cache[masked]
-
-    def _reaches_others(self, matrix: npt.NDArray[np.float32], masked: tuple[str, ...]) -> bool:
-        """Return whether a masked channel, which nothing could replace, gets into others."""
-        columns = self._fused.rows(masked)
-        own = matrix[columns, columns]
-        return bool(np.any(np.count_nonzero(matrix[:, columns], axis=0) > (own != 0)))
 
     def _harms(self, mask: Mask) -> tuple[str, ...]:
         return tuple(n for n in mask.channels or () if n in self._harmful)
@@ -94,14 +114,19 @@ class Cleaner:
 
     def _masks(self, block: Block) -> tuple[Mask, ...]:
         """Return the masks that stay: of all channels, and of MEG channels that are not bad."""
-        kept = set(self.info.names) - set(self.info.bads)
         out = []
         for mask in block.masks:
             if mask.channels is None:
                 out.append(mask)
-            elif names := tuple(n for n in mask.channels if n in kept):
+            elif names := tuple(n for n in mask.channels if n in self._kept):
                 out.append(replace(mask, channels=names))
         return tuple(out)
+
+
+def _reaches_others(matrix: npt.NDArray[np.float64], columns: npt.NDArray[np.intp]) -> bool:
+    """Return whether one of the channels ``columns`` gets into another one."""
+    own = matrix[columns, columns]
+    return bool(np.any(np.count_nonzero(matrix[:, columns], axis=0) > (own != 0)))
 
 
 def _of_all(block: Block, lo: int, hi: int, masked: tuple[str, ...]) -> Mask:
