@@ -2,56 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity import coh, pli, plv, wpli
-from brainforge.kernels.connectivity.layout import to_square
-from brainforge.kernels.connectivity.sums import BinSums, Chunk, PairSums
-from brainforge.kernels.parallel import parallel_map, single_threaded_blas
+from brainforge.kernels.connectivity.finish_rows import MEASURES, add_measures, fill_square
+from brainforge.kernels.connectivity.layout import SUMS, n_pairs
+from brainforge.kernels.connectivity.sums import BinAdder, PairSums
+from brainforge.kernels.parallel import parallel_map
+from brainforge.kernels.scratch import scratch
 
 #: bins finished at a time, so that threads share wide and narrow bands evenly
-_BINS = 8
+_BINS: Final = 8
+#: rows of pairs finished at a time
+_ROWS: Final = 96
+
+Chunk = tuple[npt.NDArray[np.float32], int]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A spectral measure: the sums it needs, how it is finished, and what (j, i) is."""
+    """A spectral measure: the sums it needs, and what (j, i) is."""
 
     needs: tuple[str, ...]
-    finish: Callable[[BinSums], npt.NDArray[Any]]
     symmetry: str = "symmetric"
     text: str = ""
 
+    def rows(self, name: str) -> tuple[str, ...]:
+        """Return which of `MEASURES` it consists of, under the name it has in the table."""
+        return ("cohy_re", "imcoh") if self.symmetry == "hermitian" else (name,)
 
-METHODS: dict[str, Method] = {
-    "coh": Method(("re", "im"), coh.coh, text="coherence"),
-    "cohy": Method(("re", "im"), coh.cohy, "hermitian", "complex coherency"),
-    "imcoh": Method(
-        ("re", "im"), coh.imcoh, "antisymmetric", "imaginary part of coherency, signed"
-    ),
-    "plv": Method(("unit_re", "unit_im"), plv.plv, text="phase-locking value"),
-    "ciplv": Method(
-        ("unit_re", "unit_im"), plv.ciplv, text="corrected imaginary phase-locking value"
-    ),
-    "ppc": Method(("unit_re", "unit_im"), plv.ppc, text="pairwise phase consistency, unbiased"),
-    "pli": Method(("positive",), pli.pli, text="phase-lag index"),
-    "pli2_unbiased": Method(
-        ("positive",), pli.pli2_unbiased, text="squared phase-lag index, unbiased"
-    ),
-    "dpli": Method(
-        ("positive",), pli.dpli, "complement", "directed phase-lag index, 0.5 where none leads"
-    ),
-    "wpli": Method(("im", "abs_im"), wpli.wpli, text="weighted phase-lag index"),
-    "wpli2_debiased": Method(
-        ("im", "abs_im", "im2"), wpli.wpli2_debiased, text="squared wPLI, debiased"
-    ),
+
+_CROSS, _UNIT = ("re", "im"), ("unit_re", "unit_im")
+#: Nolte 2004 (coherency), Lachaux 1999 (plv), Bruña 2018 (ciplv), Vinck 2010 (ppc), Stam 2007
+#: (pli), Vinck 2011 (wpli, the unbiased squares), Stam 2012 (dpli)
+METHODS: Final[dict[str, Method]] = {
+    "coh": Method(_CROSS, text="coherence"),
+    "cohy": Method(_CROSS, "hermitian", "complex coherency"),
+    "imcoh": Method(_CROSS, "antisymmetric", "imaginary part of coherency, signed"),
+    "plv": Method(_UNIT, text="phase-locking value"),
+    "ciplv": Method(_UNIT, text="corrected imaginary phase-locking value"),
+    "ppc": Method(_UNIT, text="pairwise phase consistency, unbiased"),
+    "pli": Method(("positive",), text="phase-lag index"),
+    "pli2_unbiased": Method(("positive",), text="squared phase-lag index, unbiased"),
+    "dpli": Method(("positive",), "complement", "directed phase-lag index, 0.5 where none leads"),
+    "wpli": Method(("im", "abs_im"), text="weighted phase-lag index"),
+    "wpli2_debiased": Method(("im", "abs_im", "im2"), text="squared wPLI, debiased"),
 }
+#: measures whose value rests on pairs of epochs
+OF_EPOCH_PAIRS: Final = ("ppc", "pli2_unbiased", "wpli2_debiased")
 
 
 def check_methods(methods: Iterable[str]) -> tuple[str, ...]:
@@ -70,27 +73,11 @@ def needed_sums(methods: Iterable[str]) -> set[str]:
     return {need for name in methods for need in METHODS[name].needs}
 
 
-def _total(
-    sums: PairSums, bins: Sequence[int], methods: Sequence[str], pending: Sequence[Chunk]
-) -> dict[str, npt.NDArray[Any]]:
-    """Return the sum over some bins of each measure, axes (pair,)."""
-    totals: dict[str, npt.NDArray[Any]] = {}
-    for f in bins:
-        bin_sums = sums.bin(f, pending)
-        for name in methods:
-            value = METHODS[name].finish(bin_sums)
-            if name in totals:
-                totals[name] += value
-            else:
-                totals[name] = np.array(value)
-    return totals
-
-
 def finish_bands(
     sums: PairSums,
-    bands: dict[str, npt.NDArray[np.intp]],
+    bands: Mapping[str, npt.NDArray[np.intp]],
     methods: Sequence[str],
-    pending: Sequence[Chunk] = (),
+    pending: Chunk | None = None,
     n_threads: int = 1,
 ) -> dict[str, dict[str, npt.NDArray[Any]]]:
     """Return the mean over each band's bins of each measure.
@@ -98,10 +85,10 @@ def finish_bands(
     Parameters
     ----------
     sums : PairSums
-    bands : dict of str to int array
+    bands : mapping of str to int array
         Positions of the band's bins within the sums, at least one.
     methods : sequence of str
-    pending : sequence of (chunk, n_epochs)
+    pending : (chunk, n_epochs) | None
         Packed epochs that are not in the sums yet; they are counted, and left as they are.
     n_threads : int
 
@@ -110,20 +97,93 @@ def finish_bands(
     dict of str to dict of str to array
         ``values[method][band]``, axes (channel, channel), float32 (complex64 for cohy), zero
         diagonal.
+
+    Raises
+    ------
+    KernelInputError
+        Where the sums lack what a method needs, or the pending chunk does not fit them.
     """
+    if missing := needed_sums(methods) - set(sums.names):
+        raise KernelInputError(
+            where="methods",
+            expected=f"measures made of {', '.join(sums.names)}",
+            got=f"one that needs {', '.join(sorted(missing))}",
+            fix="name all methods when the sums are made",
+        )
+    if pending is not None:
+        sums.check(*pending)
+    rows = tuple(dict.fromkeys(row for name in methods for row in METHODS[name].rows(name)))
+    adder = _BandAdder(sums, pending, rows)
     work = [
         (band, [int(f) for f in bins[at : at + _BINS]])
         for band, bins in bands.items()
         for at in range(0, len(bins), _BINS)
     ]
-    with single_threaded_blas():
-        done = parallel_map(lambda w: _total(sums, w[1], methods, pending), work, n_threads)
+    done = parallel_map(lambda w: adder.total(w[1]), work, n_threads)
     values: dict[str, dict[str, npt.NDArray[Any]]] = {name: {} for name in methods}
-    for name in methods:
-        for band, bins in bands.items():
-            parts = [totals[name] for (of, _), totals in zip(work, done) if of == band]
-            mean = np.sum(parts, axis=0) / len(bins)
-            square = to_square(mean, sums.n_channels, METHODS[name].symmetry)
-            kind = np.complex64 if np.iscomplexobj(square) else np.float32
-            values[name][band] = square.astype(kind)
+    for band, bins in bands.items():
+        parts = [total for (of, _), total in zip(work, done) if of == band]
+        mean = {name: np.sum([p[k] for p in parts], axis=0) for k, name in enumerate(rows)}
+        for name in methods:
+            values[name][band] = _square(name, mean, 1.0 / len(bins), sums.n_channels)
     return values
+
+
+class _BandAdder:
+    """Adds measures over bins; a hundred rows of pairs at a time, which the cache holds."""
+
+    def __init__(self, sums: PairSums, pending: Chunk | None, rows: Sequence[str]) -> None:
+        self._sums, self._pending = sums, pending
+        self._adder = BinAdder(sums.n_channels, sums.n_tapers, sums.names)
+        names = list(sums.names)
+        self._where = np.array([names.index(s) if s in names else -1 for s in SUMS])
+        self._measures = np.array([MEASURES.index(row) for row in rows], dtype=np.int64)
+        self._n_epochs = sums.n_epochs + (pending[1] if pending else 0)
+        self._none = np.zeros((len(names), n_pairs(sums.n_channels)))
+
+    def total(self, bins: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return the sum of each measure over some bins, axes (measure, pair)."""
+        out = np.zeros((len(self._measures), self._none.shape[1]), dtype=np.float32)
+        for f in bins:
+            self._add_bin(f, out)
+        return out
+
+    def _add_bin(self, f: int, out: npt.NDArray[np.float32]) -> None:
+        n, sums = self._sums.n_channels, self._sums
+        values = self._none if sums.values is None else sums.values[f]
+        power = np.zeros(n) if sums.power is None else sums.power[f].copy()
+        if self._pending is not None:
+            chunk, count = self._pending
+            prepared = self._adder.prepare(chunk[f], count, power)
+        root = np.sqrt(power)
+        inverse = np.divide(1.0, root, out=np.zeros(n), where=root > 0)
+        for first in range(0, n, _ROWS):
+            last = min(first + _ROWS, n)
+            before, after = (i * n - i * (i + 1) // 2 for i in (first, last))
+            extra = scratch("pending sums", (len(values), after - before), np.float64)
+            extra[:] = 0
+            if self._pending is not None:
+                self._adder.add(prepared, count, extra, first, last)
+            add_measures(
+                values, extra, self._where, inverse, first, last, self._n_epochs, before,
+                self._measures, out,
+            )  # fmt: skip
+
+
+def _square(
+    name: str, mean: Mapping[str, npt.NDArray[np.float32]], factor: float, n_channels: int
+) -> npt.NDArray[Any]:
+    """Return a measure's matrix from its packed rows times ``factor``."""
+
+    def filled(row: str, mirror: int) -> npt.NDArray[np.float32]:
+        out = np.zeros((n_channels, n_channels), dtype=np.float32)
+        fill_square(mean[row], factor, mirror, out)
+        return out
+
+    symmetry = METHODS[name].symmetry
+    if symmetry == "hermitian":
+        whole = np.empty((n_channels, n_channels), dtype=np.complex64)
+        real, imag = METHODS[name].rows(name)
+        whole.real, whole.imag = filled(real, 1), filled(imag, -1)
+        return whole
+    return filled(name, {"symmetric": 1, "antisymmetric": -1, "complement": 0}[symmetry])

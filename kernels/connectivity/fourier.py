@@ -1,26 +1,35 @@
 """Epochs to packed spectra: mean off, taper, FFT, and only the bins that the bands need.
 
-The packed chunk has axes (frequency, channel, row, epoch), row 2k the real and 2k + 1 the
-imaginary part under taper k. Epochs lie innermost because the pair kernels run along them, and
-they are written sixteen at a time because sixteen fill a cache line.
+The packed chunk has axes (frequency, block of channels, epoch, row, lane): sixteen channels lie
+side by side and fill a cache line; row 2k holds the real and 2k + 1 the imaginary part under
+taper k. Channels that fill up the last block are zero.
+
+Spectra of brains fall by a factor of a hundred from 2 to 45 Hz, and the rounding of a float32
+transform is relative to the largest. So the tapered epoch is differenced in float64 before it is
+rounded: y[t] - 0.95 y[t - 1], around the end. That multiplies a bin by one number for all
+channels and epochs, of which every measure is free.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity.layout import GROUP, aligned, whole_groups
+from brainforge.kernels.connectivity.layout import LANES, aligned, n_blocks
 from brainforge.kernels.jit import lazy_jit
-from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.parallel import parallel_map
+from brainforge.kernels.scratch import scratch
 
-#: channels transformed at a time: sixteen epochs of them stay in the second-level cache
-_CHANNELS = 16
+#: how much of the sample before is taken off
+EMPHASIS: Final = 0.95
+#: rows transformed at a time: they stay in the second-level cache
+_ROWS: Final = 64
+_INFINITY: Final = 0x7F800000
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,24 @@ def band_bins(n_times: int, sfreq: float, bands: Mapping[str, tuple[float, float
     Raises
     ------
     KernelInputError
-        Where a band holds no bin.
+        Where a band reaches above the Nyquist frequency, is upside down or holds no bin, or the
+        rate or the length is not positive.
     """
+    if not (n_times >= 1 and np.isfinite(sfreq) and sfreq > 0):
+        raise KernelInputError(
+            where="n_times, sfreq",
+            expected="at least one sample and a positive, finite rate",
+            got=f"{n_times} samples at {sfreq:g} Hz",
+        )
+    for name, (low, high) in bands.items():
+        # an edge given in whole digits may lie a rounding above
+        if not 0 <= low <= high <= 0.5 * sfreq * (1 + 1e-9):
+            raise KernelInputError(
+                where=f"band {name}",
+                expected=f"0 <= low <= high <= {0.5 * sfreq:g} Hz (Nyquist)",
+                got=f"{low:g}-{high:g} Hz",
+                fix="narrow the band, or sample faster",
+            )
     freqs = np.fft.rfftfreq(n_times, 1.0 / sfreq)
     inside = {name: (freqs >= low) & (freqs <= high) for name, (low, high) in bands.items()}
     for name, chosen in inside.items():
@@ -81,28 +106,54 @@ def hann_taper(n_times: int) -> npt.NDArray[np.float64]:
 def new_chunk(
     n_bins: int, n_channels: int, n_tapers: int, n_epochs: int
 ) -> npt.NDArray[np.float32]:
-    """Return an empty packed chunk for ``n_epochs`` epochs, rounded up to whole groups."""
-    return aligned((n_bins, n_channels, 2 * n_tapers, whole_groups(n_epochs)))
+    """Return an empty packed chunk for ``n_epochs`` epochs."""
+    return aligned((n_bins, n_blocks(n_channels), n_epochs, 2 * n_tapers, LANES))
 
 
-@lazy_jit(["void(float32[:, :, ::1], int64, float32[:, ::1], float32[::1], float32[:, :, :, ::1])"])
-def _taper(epochs: Any, first: Any, tapers: Any, scale: Any, out: Any) -> None:
-    """Fill out (channel, epoch, taper, time) from epochs (epoch, channel, time)."""
-    n_channels, n_tapers, n_times = out.shape[0], out.shape[2], out.shape[3]
-    for c in range(n_channels):
-        for e in range(epochs.shape[0]):
-            x = epochs[e, first + c]
-            total, moved = np.float32(0), np.float32(0)
-            for t in range(n_times):
-                total += x[t]
-                moved += abs(x[t] - x[0])
-            mean = total / np.float32(n_times)
-            # a flat epoch has no phase: rounding of its mean must not give it one
-            gain = scale[first + c] if moved > np.float32(0) else np.float32(0)
-            for k in range(n_tapers):
-                y, w = out[c, e, k], tapers[k]
-                for t in range(n_times):
-                    y[t] = (x[t] - mean) * (w[t] * gain)
+@lazy_jit(
+    [
+        "int64(Array(float32, 2, 'A', readonly=True), Array(int32, 2, 'A', readonly=True),"
+        " int64, float64[:, ::1], float64[:, ::1], float64[::1], float64[::1],"
+        " float32[:, :, ::1])"
+    ]
+)
+def _taper(
+    epoch: Any, bits: Any, first: Any, tapers: Any, before: Any, scale: Any, row: Any, out: Any
+) -> Any:
+    """Fill out (channel, taper, time) with tapered differences; return the largest exponent.
+
+    ``before[k, t]`` is what the sample before t is multiplied by. ``bits`` are the epoch's own
+    bits: comparing floats could not tell NaN with the arithmetic this is compiled for.
+    """
+    n_times, worst = out.shape[2], np.int32(0)
+    for c in range(out.shape[0]):
+        if first + c >= epoch.shape[0]:
+            out[c] = 0
+            continue
+        x, b, start = epoch[first + c], bits[first + c], np.float64(epoch[first + c, 0])
+        total, moved = 0.0, 0.0
+        for t in range(n_times):
+            worst = max(worst, b[t] & np.int32(0x7F800000))
+            row[t] = np.float64(x[t]) - start
+            total += row[t]
+            moved += abs(row[t])
+        mean = total / n_times
+        # a flat epoch has no phase: rounding of its mean must not give it one
+        gain = scale[first + c] if moved > 0.0 else 0.0
+        for t in range(n_times):
+            row[t] = (row[t] - mean) * gain
+        for k in range(tapers.shape[0]):
+            y, w, v = out[c, k], tapers[k], before[k]
+            y[0] = row[0] * w[0] - row[n_times - 1] * v[0]
+            for t in range(1, n_times):
+                y[t] = row[t] * w[t] - row[t - 1] * v[t]
+    return np.int64(worst)
+
+
+def emphasised(bins: npt.NDArray[np.intp], n_times: int) -> npt.NDArray[np.complex128]:
+    """Return what differencing multiplies the FFT bins of ``n_times`` samples by."""
+    factor: npt.NDArray[np.complex128] = 1.0 - EMPHASIS * np.exp(-2j * np.pi * bins / n_times)
+    return factor
 
 
 def demean(
@@ -115,33 +166,34 @@ def demean(
     epoch : array, axes (channel, time)
     taper : array, axes (time,)
     """
-    out = np.empty((len(epoch), 1, 1, epoch.shape[1]), dtype=np.float32)
-    signal = np.ascontiguousarray(epoch, dtype=np.float32)[None]
-    window = np.ascontiguousarray(taper, dtype=np.float32)[None]
-    _taper(signal, 0, window, np.ones(len(epoch), dtype=np.float32), out)
-    return out[:, 0, 0]
+    signal = np.asarray(epoch, dtype=np.float32)
+    out = np.empty((len(signal), 1, signal.shape[1]), dtype=np.float32)
+    window = np.ascontiguousarray(taper, dtype=np.float64)[None]
+    row = scratch("epoch of a channel", (signal.shape[1],), np.float64)
+    _taper(
+        signal, signal.view(np.int32), 0, window, np.zeros_like(window), np.ones(len(signal)),
+        row, out,
+    )  # fmt: skip
+    return out[:, 0]
 
 
-@lazy_jit(["void(float32[:, :, :, :, ::1], int64[::1], int64, int64, float32[:, :, :, ::1])"])
+@lazy_jit(["void(float32[:, :, :, ::1], int64[::1], int64, int64, float32[:, :, :, :, ::1])"])
 def _scatter(spectra: Any, bins: Any, first: Any, at: Any, chunk: Any) -> None:
-    """Copy spectra (channel, epoch, taper, frequency, re/im) to a group of a chunk."""
-    n_channels, n_epochs, n_tapers = spectra.shape[0], spectra.shape[1], spectra.shape[2]
-    for c in range(n_channels):
-        for k in range(n_tapers):
+    """Copy spectra (channel, taper, frequency, re/im) to one epoch of a chunk."""
+    for block in range(spectra.shape[0] // 16):
+        some = spectra[16 * block : 16 * (block + 1)]
+        for k in range(spectra.shape[1]):
             for f in range(bins.shape[0]):
                 b = bins[f]
-                real = chunk[f, first + c, 2 * k, at : at + 16]
-                imag = chunk[f, first + c, 2 * k + 1, at : at + 16]
-                for e in range(n_epochs):
-                    real[e] = spectra[c, e, k, b, 0]
-                    imag[e] = spectra[c, e, k, b, 1]
-                for e in range(n_epochs, 16):
-                    real[e] = 0
-                    imag[e] = 0
+                real = chunk[f, first // 16 + block, at, 2 * k]
+                imag = chunk[f, first // 16 + block, at, 2 * k + 1]
+                for lane in range(16):
+                    real[lane] = some[lane, k, b, 0]
+                    imag[lane] = some[lane, k, b, 1]
 
 
 def pack(
-    epochs: npt.NDArray[np.float32],
+    epochs: Sequence[npt.NDArray[np.float32]] | npt.NDArray[np.float32],
     tapers: npt.NDArray[np.floating[Any]],
     bins: npt.NDArray[np.intp],
     chunk: npt.NDArray[np.float32],
@@ -150,19 +202,19 @@ def pack(
     scale: npt.NDArray[np.floating[Any]] | None = None,
     n_threads: int = 1,
 ) -> None:
-    """Transform at most 16 epochs and write them as one group of a packed chunk.
+    """Transform epochs and write them to a packed chunk. The bits of one do not depend on others.
 
     Parameters
     ----------
-    epochs : array, axes (epoch, channel, time)
-        At most 16 epochs; the rest of the group is filled with zeros.
+    epochs : sequence of float32 arrays, axes (channel, time)
+        Any strides.
     tapers : array, axes (taper, time)
     bins : int array
         FFT bins to keep; see `band_bins`.
-    chunk : float32 array, axes (frequency, channel, 2 * taper, epoch)
+    chunk : float32 array, axes (frequency, block of channels, epoch, 2 * taper, lane)
         Written to.
     at : int
-        Position of the group along the epochs, a multiple of 16.
+        Which epoch of the chunk the first one becomes.
     scale : array, axes (channel,) | None
         Factor per channel; the same for every epoch of a recording. Fourth powers of the
         scaled amplitudes have to fit into float32 (1e-38 to 1e38).
@@ -171,60 +223,75 @@ def pack(
     Raises
     ------
     KernelInputError
-        Where the shapes do not fit together.
+        Where the shapes or dtypes do not fit together, or an epoch holds NaN or infinity: then
+        what was written to the chunk is not to be used.
     """
-    _check_pack(epochs, tapers, bins, chunk, at)
-    n_epochs, n_channels, n_times = epochs.shape
-    signal = np.ascontiguousarray(epochs, dtype=np.float32)
-    windows = np.ascontiguousarray(tapers, dtype=np.float32)
-    gains = np.ones(n_channels) if scale is None else scale
-    gains32 = np.ascontiguousarray(gains, dtype=np.float32)
+    check_pack(epochs, tapers, bins, chunk, at)
+    if not len(epochs):
+        return
+    n_channels, n_times = epochs[0].shape
+    windows = np.ascontiguousarray(tapers, dtype=np.float64)
+    before = np.ascontiguousarray(EMPHASIS * np.roll(windows, 1, axis=1))
+    gains = np.ascontiguousarray(np.ones(n_channels) if scale is None else scale, np.float64)
     wanted = np.ascontiguousarray(bins, dtype=np.int64)
+    step = max(_ROWS // len(windows) // LANES, 1) * LANES
 
-    def transform(part: slice) -> None:
+    def transform(piece: tuple[int, int]) -> bool:
         from scipy.fft import rfft
 
-        shape = (part.stop - part.start, n_epochs, len(windows), n_times)
-        tapered = np.empty(shape, dtype=np.float32)
-        _taper(signal, part.start, windows, gains32, tapered)
+        e, first = piece
+        rows = min(step, n_blocks(n_channels) * LANES - first)
+        tapered = scratch("tapered epochs", (rows, len(windows), n_times), np.float32)
+        row = scratch("epoch of a channel", (n_times,), np.float64)
+        bits = epochs[e].view(np.int32)
+        worst = _taper(epochs[e], bits, first, windows, before, gains, row, tapered)
         spectra = rfft(tapered, axis=-1, overwrite_x=True)
-        _scatter(spectra.view(np.float32).reshape(*spectra.shape, 2), wanted, part.start, at, chunk)
+        _scatter(spectra.view(np.float32).reshape(*spectra.shape, 2), wanted, first, at + e, chunk)
+        return bool(worst < _INFINITY)
 
-    if n_epochs and n_channels:
-        parallel_map(transform, slices(n_channels, -(-n_channels // _CHANNELS)), n_threads)
-    elif n_channels:
-        chunk[..., at : at + GROUP] = 0
-
-
-def _check_pack(epochs: Any, tapers: Any, bins: Any, chunk: Any, at: int) -> None:
-    if epochs.ndim != 3 or epochs.shape[0] > GROUP or epochs.shape[2] < 1:
+    pieces = [(e, first) for e in range(len(epochs)) for first in range(0, n_channels, step)]
+    if not all(parallel_map(transform, pieces, n_threads)):
         raise KernelInputError(
-            where="epochs",
-            expected=f"at most {GROUP} epochs x channels x times",
-            got=f"shape {epochs.shape}",
+            where="epochs", expected="finite samples", got="NaN or infinity", fix="mask them"
         )
-    if tapers.ndim != 2 or tapers.shape[1] != epochs.shape[2]:
+
+
+def check_pack(epochs: Any, tapers: Any, bins: Any, chunk: Any, at: int) -> None:
+    """Raise KernelInputError where the arguments of `pack` do not fit together."""
+    first: Any = epochs[0] if len(epochs) else None
+    for epoch in epochs:
+        kind = str(epoch.dtype).rpartition(".")[2]
+        if epoch.ndim != 2 or epoch.shape != first.shape or epoch.shape[1] < 1 or kind != "float32":
+            raise KernelInputError(
+                where="epochs",
+                expected="float32 epochs of channels x times, all alike, at least one sample long",
+                got=f"{kind} of shape {epoch.shape}",
+            )
+    if tapers.ndim != 2 or (first is not None and tapers.shape[1] != first.shape[1]):
         raise KernelInputError(
             where="tapers",
-            expected=f"tapers x {epochs.shape[2]} times",
+            expected=f"tapers x {'times' if first is None else f'{first.shape[1]} times'}",
             got=f"shape {tapers.shape}",
         )
-    if len(bins) and not (np.min(bins) >= 0 and np.max(bins) <= epochs.shape[2] // 2):
+    if len(bins) and not (np.min(bins) >= 0 and np.max(bins) <= tapers.shape[1] // 2):
         raise KernelInputError(
             where="bins",
-            expected=f"FFT bins from 0 to {epochs.shape[2] // 2}",
+            expected=f"FFT bins from 0 to {tapers.shape[1] // 2}",
             got=f"{np.min(bins)} to {np.max(bins)}",
         )
-    shape = (len(bins), epochs.shape[1], 2 * len(tapers))
-    if chunk.shape[:3] != shape or chunk.dtype != np.float32 or not chunk.flags.c_contiguous:
+    blocks = chunk.shape[1] if first is None else n_blocks(first.shape[0])
+    shape = (len(bins), blocks, chunk.shape[2], 2 * len(tapers), LANES)
+    kind = str(chunk.dtype).rpartition(".")[2]
+    flags = getattr(chunk, "flags", None)
+    if chunk.shape != shape or kind != "float32" or not (flags is None or flags.c_contiguous):
         raise KernelInputError(
             where="chunk",
-            expected=f"a C-ordered float32 array of shape {shape} + (epochs,)",
-            got=f"{chunk.dtype} of shape {chunk.shape}",
+            expected=f"a C-ordered float32 array of shape {shape}",
+            got=f"{kind} of shape {chunk.shape}",
         )
-    if at % GROUP or not 0 <= at <= chunk.shape[3] - GROUP:
+    if not 0 <= at <= chunk.shape[2] - len(epochs):
         raise KernelInputError(
             where="at",
-            expected=f"a multiple of {GROUP} below {chunk.shape[3]}",
+            expected=f"room for {len(epochs)} epochs among {chunk.shape[2]}",
             got=str(at),
         )

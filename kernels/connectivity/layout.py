@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.jit import lazy_jit
 
-#: epochs are packed in groups of this many: 16 float32 fill a cache line
-GROUP = 16
+#: channels lie side by side in blocks of this many: 16 float32 fill a cache line
+LANES: Final = 16
+GROUP: Final = 16
+#: the sums that all spectral measures are finished from; `sums` says what they are
+SUMS: Final = ("im", "abs_im", "positive", "im2", "re", "unit_re", "unit_im")
 _CACHE_LINE = 64
 
 
@@ -26,6 +28,11 @@ def aligned(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     raw = np.zeros(n_bytes + _CACHE_LINE, dtype=np.uint8)
     offset = -raw.ctypes.data % _CACHE_LINE
     return raw[offset : offset + n_bytes].view(np.float32).reshape(shape)
+
+
+def n_blocks(n_channels: int) -> int:
+    """Return how many blocks of `LANES` channels hold ``n_channels``."""
+    return -(-n_channels // LANES)
 
 
 def whole_groups(n: int) -> int:
@@ -44,12 +51,6 @@ def pair_rows(n_channels: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int
     first, second = np.triu_indices(n_channels, 1)
     first.flags.writeable = second.flags.writeable = False
     return first, second
-
-
-def pair_products(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return ``values[i] * values[j]`` of every pair, axes (pair,)."""
-    first, second = pair_rows(len(values))
-    return values[first] * values[second]
 
 
 def to_square(packed: npt.NDArray[Any], n_channels: int, symmetry: str) -> npt.NDArray[Any]:
@@ -75,49 +76,34 @@ def to_square(packed: npt.NDArray[Any], n_channels: int, symmetry: str) -> npt.N
     return square
 
 
-@lazy_jit(["void(float32[:, ::1], float64[::1])"], fastmath=False)
-def add_upper(square: Any, out: Any) -> None:
-    """Add the upper triangle of a matrix to packed pairs."""
-    n = square.shape[0]
-    at = 0
-    for i in range(n - 1):
-        row = square[i, i + 1 :]
-        part = out[at : at + n - 1 - i]
-        for j in range(n - 1 - i):
-            part[j] += row[j]
-        at += n - 1 - i
-
-
-@lazy_jit(["void(float32[:, ::1], float64[::1])"], fastmath=False)
-def add_upper_skew(square: Any, out: Any) -> None:
-    """Add the upper triangle of a matrix less its transpose to packed pairs."""
-    n = square.shape[0]
-    at = 0
-    for i in range(n - 1):
-        for j in range(i + 1, n):
-            out[at] += square[i, j] - square[j, i]
-            at += 1
-
-
-def check_chunk(chunk: npt.NDArray[np.float32], n_epochs: int) -> None:
+def check_chunk(chunk: Any, n_epochs: int, n_bins: int, n_channels: int, n_tapers: int) -> None:
     """Raise KernelInputError unless ``chunk`` is a packed chunk that can hold ``n_epochs``.
 
     Parameters
     ----------
-    chunk : float32 array, C order, axes (frequency, channel, 2 * taper, epoch)
+    chunk : float32 array, C order, axes (frequency, block of channels, epoch, 2 * taper, lane)
     n_epochs : int
         How many of its epochs are filled.
+    n_bins, n_channels, n_tapers : int
+        What it has to hold.
     """
-    if chunk.ndim != 4 or chunk.dtype != np.float32 or not chunk.flags.c_contiguous:
+    kind = str(chunk.dtype).rpartition(".")[2]
+    flags = getattr(chunk, "flags", None)
+    if chunk.ndim != 5 or kind != "float32" or not (flags is None or flags.c_contiguous):
         raise KernelInputError(
             where="chunk",
-            expected="a C-ordered float32 array of frequency x channel x 2 tapers x epoch",
-            got=f"{chunk.dtype} of shape {chunk.shape}",
+            expected="a C-ordered float32 array of frequency x block x epoch x 2 tapers x lane",
+            got=f"{kind} of shape {chunk.shape}",
             fix="make it with new_chunk and fill it with pack",
         )
-    if not 0 <= n_epochs <= chunk.shape[3] or chunk.shape[3] % GROUP:
+    shape = (n_bins, n_blocks(n_channels), chunk.shape[2], 2 * n_tapers, LANES)
+    if chunk.shape != shape:
         raise KernelInputError(
-            where="n_epochs",
-            expected=f"0 to {chunk.shape[3]} epochs in groups of {GROUP}",
-            got=str(n_epochs),
+            where="chunk",
+            expected=f"{n_bins} bins x {shape[1]} blocks x epochs x {2 * n_tapers} rows x {LANES}",
+            got=f"shape {chunk.shape}",
+        )
+    if not 0 <= n_epochs <= chunk.shape[2]:
+        raise KernelInputError(
+            where="n_epochs", expected=f"0 to {chunk.shape[2]} epochs", got=str(n_epochs)
         )

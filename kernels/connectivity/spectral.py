@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity.finish import check_methods, finish_bands, needed_sums
+from brainforge.kernels.connectivity.finish import (
+    OF_EPOCH_PAIRS,
+    check_methods,
+    finish_bands,
+    needed_sums,
+)
 from brainforge.kernels.connectivity.fourier import band_bins, hann_taper, new_chunk, pack
-from brainforge.kernels.connectivity.layout import GROUP
 from brainforge.kernels.connectivity.multitaper import dpss_tapers
 from brainforge.kernels.connectivity.sums import PairSums
+
+#: epochs of a chunk for one taper: the sums of each go to float64, which costs like ten epochs
+CHUNK_EPOCHS: Final = 304
+
+
+def chunk_epochs(n_tapers: int) -> int:
+    """Return how many epochs a chunk holds, so that a bin of it fits the second-level cache."""
+    return max(CHUNK_EPOCHS // n_tapers, 1)
 
 
 def make_tapers(mode: str, n_times: int) -> npt.NDArray[np.float64]:
@@ -61,24 +73,41 @@ def spectral_connectivity(
     Raises
     ------
     KernelInputError
-        For an unknown method or mode, a band without a bin, or an array of another shape or
-        with values that are not finite.
+        For an unknown method or mode, a band without a bin or above the Nyquist frequency, an
+        array of another shape or dtype or with values that are not finite, and for fewer than
+        two epochs where a measure compares epochs.
     """
-    if epochs.ndim != 3 or epochs.shape[2] < 1:
+    names = check_methods(methods)
+    _check_epochs(epochs, names)
+    n_epochs, n_channels, n_times = epochs.shape
+    tapers, grid = make_tapers(mode, n_times), band_bins(n_times, sfreq, bands)
+    scale = amplitude_scale(epochs)
+    capacity = min(chunk_epochs(len(tapers)), max(n_epochs, 1))
+    chunk = new_chunk(len(grid.bins), n_channels, len(tapers), capacity)
+    sums = PairSums(len(grid.bins), n_channels, len(tapers), needed_sums(names))
+    for at in range(0, n_epochs, capacity):
+        some = (epochs[at : at + capacity] * scale[:, None]).astype(np.float32)
+        pack(some, tapers, grid.bins, chunk, 0, n_threads=n_threads)
+        sums.add(chunk, len(some), n_threads)
+    return finish_bands(sums, grid.of_band, names, n_threads=n_threads)
+
+
+def _check_epochs(epochs: npt.NDArray[Any], methods: Sequence[str]) -> None:
+    if epochs.ndim != 3 or epochs.shape[2] < 1 or epochs.dtype.kind not in "fiu":
         raise KernelInputError(
-            where="epochs", expected="epochs x channels x times", got=f"shape {epochs.shape}"
+            where="epochs",
+            expected="real numbers, epochs x channels x times",
+            got=f"{epochs.dtype} of shape {epochs.shape}",
         )
     if not np.isfinite(epochs).all():
         raise KernelInputError(
             where="epochs", expected="finite samples", got="NaN or infinity", fix="mask them"
         )
-    names = check_methods(methods)
-    n_epochs, n_channels, n_times = epochs.shape
-    tapers, grid = make_tapers(mode, n_times), band_bins(n_times, sfreq, bands)
-    scale = amplitude_scale(epochs)
-    chunk = new_chunk(len(grid.bins), n_channels, len(tapers), max(n_epochs, 1))
-    for at in range(0, n_epochs, GROUP):
-        group = epochs[at : at + GROUP] * scale[:, None]
-        pack(group.astype(np.float32), tapers, grid.bins, chunk, at, n_threads=n_threads)
-    sums = PairSums(len(grid.bins), n_channels, len(tapers), needed_sums(names))
-    return finish_bands(sums, grid.of_band, names, [(chunk, n_epochs)], n_threads)
+    few = [name for name in methods if name in OF_EPOCH_PAIRS]
+    if few and len(epochs) < 2:
+        raise KernelInputError(
+            where="epochs",
+            expected=f"at least two for {', '.join(few)}",
+            got=str(len(epochs)),
+            fix="take shorter epochs or a measure that compares none",
+        )

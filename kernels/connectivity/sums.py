@@ -11,75 +11,130 @@ Seven float64 sums of the 46,665 pairs of 306 channels take 2.6 MB a bin.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity.layout import (
-    add_upper,
-    add_upper_skew,
-    aligned,
-    check_chunk,
-    n_pairs,
-    whole_groups,
-)
-from brainforge.kernels.connectivity.pairs import lag_sums
-from brainforge.kernels.connectivity.taper_pairs import taper_sums
+from brainforge.kernels.connectivity.layout import SUMS, check_chunk, n_pairs
 from brainforge.kernels.jit import lazy_jit
-from brainforge.kernels.parallel import parallel_map, single_threaded_blas, slices
-
-#: the pair kernel gives the first four together
-SUMS = ("im", "abs_im", "positive", "im2", "re", "unit_re", "unit_im")
-_LAG = SUMS[:4]
-_UNIT = SUMS[5:]
-
-Chunk = tuple[npt.NDArray[np.float32], int]
+from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.scratch import scratch
 
 
-@lazy_jit(["int64(float32[:, :, ::1], int64, float32[:, :, ::1])"])
-def _unit_phases(spectra: Any, n_epochs: Any, out: Any) -> int:
-    """Fill out with z / |z| (0 for 0), axes (channel, re/im, epoch); return how many are 0."""
-    zeros = 0
-    one, zero = np.float32(1), np.float32(0)
-    for c in range(spectra.shape[0]):
-        re, im = spectra[c, 0, : out.shape[2]], spectra[c, 1, : out.shape[2]]
-        u, v = out[c, 0], out[c, 1]
-        for e in range(out.shape[2]):
-            power = re[e] * re[e] + im[e] * im[e]
-            inverse = one / np.sqrt(power) if power > zero else zero
-            u[e] = re[e] * inverse
-            v[e] = im[e] * inverse
+@lazy_jit(["int64(float32[:, :, :, ::1], int64, float64[::1])"])
+def _add_power(spectra: Any, n_epochs: Any, power: Any) -> int:
+    """Add |z| squared, and return how often a channel's spectrum is zero.
+
+    Parameters
+    ----------
+    spectra : float32 array, C order, axes (block, epoch, row, lane)
+        Of one bin.
+    n_epochs : int
+    power : float64 array, axes (channel,)
+    """
+    zeros, none = 0, np.float32(0)
+    total, one = np.empty(16, dtype=np.float32), np.empty(16, dtype=np.float32)
+    for block in range(spectra.shape[0]):
+        lanes = min(power.shape[0] - 16 * block, 16)
+        total[:] = none
         for e in range(n_epochs):
-            zeros += 1 if re[e] * re[e] + im[e] * im[e] == zero else 0
+            one[:] = none
+            for row in range(spectra.shape[2]):
+                z = spectra[block, e, row]
+                for lane in range(16):
+                    one[lane] += z[lane] * z[lane]
+            for lane in range(16):
+                total[lane] += one[lane]
+            for lane in range(lanes):
+                zeros += 1 if one[lane] == none else 0
+        for lane in range(lanes):
+            power[16 * block + lane] += total[lane]
     return zeros
 
 
-class _Scratch:
-    """Buffers of one thread, because fresh pages cost as much as the products put into them."""
+@lazy_jit(["void(float32[:, :, :, ::1], int64, float32[:, :, :, ::1])"])
+def _with_inverse(spectra: Any, n_epochs: Any, out: Any) -> None:
+    """Fill out (block, epoch, re/im/inverse, lane) with z and 1 / |z|, which is 0 for 0."""
+    one, none = np.float32(1), np.float32(0)
+    for block in range(spectra.shape[0]):
+        for e in range(n_epochs):
+            re, im = spectra[block, e, 0], spectra[block, e, 1]
+            row = out[block, e]
+            for lane in range(16):
+                power = re[lane] * re[lane] + im[lane] * im[lane]
+                row[0, lane] = re[lane]
+                row[1, lane] = im[lane]
+                row[2, lane] = one / np.sqrt(power) if power > none else none
 
-    def __init__(self, n_channels: int, n_epochs: int) -> None:
-        self.unit = aligned((n_channels, 2, n_epochs))
-        self.real = aligned((n_channels, n_channels))
-        self._more = aligned((n_channels, n_channels))
 
-    def gram(self, rows: list[npt.NDArray[np.float32]]) -> None:
-        """Put the sum of ``r @ r.T`` into ``real``."""
-        np.matmul(rows[0], rows[0].T, out=self.real)
-        for r in rows[1:]:
-            np.matmul(r, r.T, out=self._more)
-            self.real += self._more
+def kept_sums(wanted: Iterable[str]) -> tuple[str, ...]:
+    """Return which of `SUMS` to keep for those wanted: some come together."""
+    asked = set(wanted)
+    if "abs_im" in asked:
+        asked.add("im")
+    if asked & {"unit_re", "unit_im"}:
+        asked |= {"unit_re", "unit_im"}
+    return tuple(name for name in SUMS if name in asked)
 
 
-@dataclass(frozen=True)
-class BinSums:
-    """The sums of one FFT bin: ``of[name]`` axes (pair,), ``power`` axes (channel,), float64."""
+class BinAdder:
+    """Adds the epochs of packed spectra to the sums of one bin, all rows of pairs or some.
 
-    n_epochs: int
-    of: dict[str, npt.NDArray[np.float64]]
-    power: npt.NDArray[np.float64]
+    Parameters
+    ----------
+    n_channels, n_tapers : int
+    names : tuple of str
+        Of the sums, in the order of `SUMS`.
+    """
+
+    def __init__(self, n_channels: int, n_tapers: int, names: tuple[str, ...]) -> None:
+        # Numba comes with it
+        from brainforge.kernels.connectivity.tiles import n_rows, pair_kernel
+
+        self.n_channels, self.names = n_channels, names
+        self._kernel = pair_kernel(n_tapers, names) if names else None
+        self._inverse = n_rows(n_tapers, names) != 2 * n_tapers
+
+    def prepare(self, spectra: Any, n_epochs: int, power: Any) -> tuple[Any, Any]:
+        """Add to the channels' power; return what `add` needs: rows to read, and ties.
+
+        Parameters
+        ----------
+        spectra : float32 array, axes (block of channels, epoch, 2 * taper, lane)
+        n_epochs : int
+            Epochs that count.
+        power : float64 array, axes (channel,)
+        """
+        zeros = _add_power(spectra, n_epochs, power)
+        ties = None
+        if zeros and "positive" in self.names:
+            alive = spectra[:, :n_epochs].any(axis=2).transpose(0, 2, 1).reshape(-1, n_epochs)
+            believed = alive[: self.n_channels].astype(np.float32)
+            ties = 0.5 * (n_epochs - believed @ believed.T)
+        if self._inverse:
+            rows = scratch(
+                "spectra and inverse", (len(spectra), n_epochs, 3, spectra.shape[3]), np.float32
+            )
+            _with_inverse(spectra, n_epochs, rows)
+            return rows, ties
+        return spectra, ties
+
+    def add(
+        self, prepared: tuple[Any, Any], n_epochs: int, out: Any, first: int = 0, last: int = 0
+    ) -> None:
+        """Add what `prepare` returned to out, axes (sum, pair), the pairs of rows first to last."""
+        rows, ties = prepared
+        last = last or self.n_channels
+        if self._kernel is None:
+            return
+        stride = rows.shape[1] * rows.shape[2] * rows.shape[3]
+        self._kernel(rows.reshape(-1), self.n_channels, n_epochs, stride, first, last, out)
+        if ties is not None:
+            # an epoch in which a channel of the pair is flat counts as half positive
+            upper = [ties[i, i + 1 :] for i in range(first, last)]
+            out[self.names.index("positive")] += np.concatenate(upper)
 
 
 class PairSums:
@@ -89,16 +144,11 @@ class PairSums:
     ----------
     n_bins, n_channels, n_tapers : int
     wanted : iterable of str
-        Which of `SUMS`; the four phase-lag sums come together.
+        Which of `SUMS`; see `kept_sums`.
     """
 
     def __init__(self, n_bins: int, n_channels: int, n_tapers: int, wanted: Iterable[str]) -> None:
-        asked = set(wanted)
-        lag, unit = not asked.isdisjoint(_LAG), not asked.isdisjoint(_UNIT)
-        keep = {*(_LAG if lag else ()), *(_UNIT if unit else ()), *asked}
-        if n_tapers > 1 and (lag or unit):
-            keep |= {*_LAG, *_UNIT}
-        self.names = tuple(name for name in SUMS if name in keep)
+        self.names = kept_sums(wanted)
         self.n_bins, self.n_channels, self.n_tapers = n_bins, n_channels, n_tapers
         self.n_epochs = 0
         self.values: npt.NDArray[np.float64] | None = None
@@ -109,23 +159,22 @@ class PairSums:
 
         Parameters
         ----------
-        chunk : float32 array, C order, axes (frequency, channel, 2 * taper, epoch)
+        chunk : float32 array, C order, axes (frequency, block of channels, epoch, row, lane)
         n_epochs : int
-            Epochs that count; the rest of the last group of sixteen has to be zero.
+            Epochs that count.
         n_threads : int
         """
-        self._check(chunk, n_epochs)
+        self.check(chunk, n_epochs)
         if n_epochs == 0:
             return
         values, power = self._allocated()
+        adder = BinAdder(self.n_channels, self.n_tapers, self.names)
 
         def some(bins: slice) -> None:
-            scratch = _Scratch(self.n_channels, whole_groups(n_epochs))
             for f in range(bins.start, bins.stop):
-                self._add_bin(chunk[f], n_epochs, values[f], power[f], scratch)
+                adder.add(adder.prepare(chunk[f], n_epochs, power[f]), n_epochs, values[f])
 
-        with single_threaded_blas():
-            parallel_map(some, slices(self.n_bins, 4 * n_threads), n_threads)
+        parallel_map(some, slices(self.n_bins, 4 * n_threads), n_threads)
         self.n_epochs += n_epochs
 
     def merge(self, other: Self) -> None:
@@ -142,24 +191,9 @@ class PairSums:
         power += other.power
         self.n_epochs += other.n_epochs
 
-    def bin(self, f: int, pending: Iterable[Chunk] = ()) -> BinSums:
-        """Return the sums of one bin, with those of chunks not yet added. Changes nothing.
-
-        Call it inside `single_threaded_blas` where several threads do.
-        """
-        n = self.n_epochs
-        if self.values is None or self.power is None:
-            values = np.zeros((len(self.names), n_pairs(self.n_channels)))
-            power = np.zeros(self.n_channels)
-        else:
-            values, power = self.values[f].copy(), self.power[f].copy()
-        for chunk, n_epochs in pending:
-            self._check(chunk, n_epochs)
-            if n_epochs:
-                scratch = _Scratch(self.n_channels, whole_groups(n_epochs))
-                self._add_bin(chunk[f], n_epochs, values, power, scratch)
-                n += n_epochs
-        return BinSums(n, dict(zip(self.names, values)), power)
+    def check(self, chunk: npt.NDArray[np.float32], n_epochs: int) -> None:
+        """Raise KernelInputError unless a chunk with so many epochs fits these sums."""
+        check_chunk(chunk, n_epochs, self.n_bins, self.n_channels, self.n_tapers)
 
     def _allocated(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         if self.values is None or self.power is None:
@@ -167,60 +201,3 @@ class PairSums:
             self.values = np.zeros(shape)
             self.power = np.zeros((self.n_bins, self.n_channels))
         return self.values, self.power
-
-    def _check(self, chunk: npt.NDArray[np.float32], n_epochs: int) -> None:
-        check_chunk(chunk, n_epochs)
-        if chunk.shape[:3] != (self.n_bins, self.n_channels, 2 * self.n_tapers):
-            raise KernelInputError(
-                where="chunk",
-                expected=f"{self.n_bins} bins x {self.n_channels} channels x "
-                f"{2 * self.n_tapers} rows",
-                got=f"shape {chunk.shape}",
-            )
-
-    def _add_bin(
-        self, spectra: Any, n_epochs: int, values: Any, power: Any, scratch: _Scratch
-    ) -> None:
-        filled = whole_groups(n_epochs)
-        if "re" in self.names:
-            real = scratch.real
-            scratch.gram([spectra[:, r, :filled] for r in range(2 * self.n_tapers)])
-            add_upper(real, values[self.names.index("re")])
-            power += np.diagonal(real)
-        if self.n_tapers > 1:
-            self._add_tapers(spectra, n_epochs, filled, values)
-        else:
-            self._add_single(spectra, n_epochs, filled, values, scratch)
-
-    def _add_single(
-        self, spectra: Any, n_epochs: int, filled: int, values: Any, scratch: _Scratch
-    ) -> None:
-        unit = scratch.unit
-        n_zero = _unit_phases(spectra, n_epochs, unit)
-        if "im" in self.names:
-            lag_sums(spectra, filled, values[:4])
-            if n_zero:
-                self._add_ties(unit.any(axis=1), n_epochs, values)
-        if "unit_re" in self.names:
-            u, v = unit[:, 0], unit[:, 1]
-            scratch.gram([u, v])
-            add_upper(scratch.real, values[self.names.index("unit_re")])
-            np.matmul(v, u.T, out=scratch.real)
-            add_upper_skew(scratch.real, values[self.names.index("unit_im")])
-
-    def _add_tapers(self, spectra: Any, n_epochs: int, filled: int, values: Any) -> None:
-        if "im" not in self.names:
-            return
-        sums = np.zeros((6, values.shape[1]))
-        taper_sums(self.n_tapers)(spectra, filled, sums)
-        for name, part in zip((*_LAG, *_UNIT), sums):
-            values[self.names.index(name)] += part
-        alive = spectra[:, :, :n_epochs].any(axis=1)
-        if not alive.all():
-            self._add_ties(alive, n_epochs, values)
-
-    def _add_ties(self, alive: Any, n_epochs: int, values: Any) -> None:
-        """Count an epoch in which a channel of the pair is flat as half positive."""
-        believed = alive[:, :n_epochs].astype(np.float32)
-        ties = np.float32(0.5) * (n_epochs - believed @ believed.T)
-        add_upper(ties, values[self.names.index("positive")])

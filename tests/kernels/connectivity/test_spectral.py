@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity.finish import METHODS
+from brainforge.kernels.connectivity.finish import METHODS, OF_EPOCH_PAIRS
 from brainforge.kernels.connectivity.fourier import band_bins
 from brainforge.kernels.connectivity.spectral import make_tapers, spectral_connectivity
 from brainforge.testing.kernel_suite import KernelCase, KernelSuite
@@ -147,7 +147,8 @@ def test_flat_channel_gives_zeros_and_no_warning(level):
 
 
 def test_no_epoch_gives_zeros():
-    out = spectral_connectivity(np.zeros((0, 3, 100)), 50.0, BANDS, list(METHODS))
+    methods = [name for name in METHODS if name not in OF_EPOCH_PAIRS]
+    out = spectral_connectivity(np.zeros((0, 3, 100)), 50.0, BANDS, methods)
     assert not out["coh"]["theta"].any()
     assert out["coh"]["theta"].shape == (3, 3)
 
@@ -159,8 +160,14 @@ def test_bad_input_is_named():
     with pytest.raises(KernelInputError, match="mode: expected fourier or multitaper"):
         spectral_connectivity(x, 50.0, BANDS, ["coh"], mode="wavelet")
     with pytest.raises(KernelInputError, match="band x: expected an FFT bin"):
-        spectral_connectivity(x, 50.0, {"x": (30.0, 40.0)}, ["coh"])
+        spectral_connectivity(x, 50.0, {"x": (10.1, 10.2)}, ["coh"])
     with pytest.raises(KernelInputError, match="epochs x channels x times"):
         spectral_connectivity(x[0], 50.0, BANDS, ["coh"])
+    with pytest.raises(KernelInputError, match="Nyquist"):
+        spectral_connectivity(x, 50.0, {"x": (20.0, 30.0)}, ["coh"])
+    with pytest.raises(KernelInputError, match=r"real numbers.*complex128"):
+        spectral_connectivity(x + 0j, 50.0, BANDS, ["coh"])
+    with pytest.raises(KernelInputError, match="at least two for ppc, wpli2_debiased, got 1"):
+        spectral_connectivity(x[:1], 50.0, BANDS, ["coh", "ppc", "wpli2_debiased"])
     with pytest.raises(KernelInputError, match="finite"):
         spectral_connectivity(x * np.nan, 50.0, BANDS, ["coh"])
