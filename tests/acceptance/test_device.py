@@ -52,3 +52,35 @@ def test_the_whole_job_on_a_device(recording, on_cpu, monkeypatch):
     assert raw * 2 <= device.copied_bytes <= raw * 8, "the counts are copied once"
     # what comes home is small beside the recording
     assert TRAFFIC.to_host_bytes - home < 0.5 * device.copied_bytes
+
+
+def test_a_device_that_disappears_is_replaced_by_the_cpu(recording, on_cpu, monkeypatch):
+    with as_cuda(monkeypatch, fail_at=2) as opened:
+        result = bf.process(recording, backend=Backend("cuda", 1))
+    assert len(opened) == 1
+    np.testing.assert_array_equal(result.operator.matrix, on_cpu.operator.matrix)
+    for measure, by_band in on_cpu.connectivity.values.items():
+        for band, matrix in by_band.items():
+            np.testing.assert_array_equal(result.connectivity.values[measure][band], matrix)
+    assert any("processed again on the CPU" in warning for warning in result.warnings)
+    backend = result.provenance["backend"]
+    assert backend["name"] == "cpu"
+    assert "the fake device gave up" in backend["events"][0]
+
+
+def test_too_little_memory_gives_a_smaller_budget(recording, on_cpu, monkeypatch):
+    with as_cuda(monkeypatch, budget=1 << 30, fail_at=1, memory=True) as opened:
+        result = bf.process(recording, backend=Backend("cuda", 1, memory=1 << 30))
+    assert [device.budget for device in opened] == [1 << 30, 1 << 29]
+    assert_same(result, on_cpu)
+    assert any("with less memory" in warning for warning in result.warnings)
+
+
+def test_other_errors_are_not_hidden(recording, monkeypatch):
+    monkeypatch.setattr("brainforge.pipeline.first_pass.FirstPass._bind", _broken)
+    with as_cuda(monkeypatch), pytest.raises(ZeroDivisionError):
+        bf.process(recording, backend=Backend("cuda", 1))
+
+
+def _broken(*_):
+    raise ZeroDivisionError("a mistake of ours")
