@@ -30,17 +30,18 @@ def polyphase(taps: npt.ArrayLike, k: int) -> F32:
     return np.ascontiguousarray(padded.reshape(per_phase, k).T, dtype=np.float32)
 
 
-def flat_rows(raw: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
+def flat_rows(array: npt.NDArray[Any], *, writeable: bool = False) -> tuple[npt.NDArray[Any], int]:
     """Return the memory of all rows as a vector, and the distance between rows.
 
     A column slice of a C-ordered array needs no copy; anything else is made C-contiguous.
     """
-    size = raw.itemsize
-    if raw.strides[1] != size or raw.strides[0] < 0 or raw.strides[0] % size:
-        raw = np.ascontiguousarray(raw)
-    step = raw.strides[0] // size
-    length = step * (raw.shape[0] - 1) + raw.shape[1]
-    return np.lib.stride_tricks.as_strided(raw, (length,), (size,), writeable=False), step
+    size = array.itemsize
+    if array.strides[1] != size or array.strides[0] < 0 or array.strides[0] % size:
+        array = np.ascontiguousarray(array)
+    step = array.strides[0] // size
+    length = step * (array.shape[0] - 1) + array.shape[1]
+    flat = np.lib.stride_tricks.as_strided(array, (length,), (size,), writeable=writeable)
+    return flat, step
 
 
 def per_row(values: npt.ArrayLike, n: int, name: str, dtype: Any) -> npt.NDArray[Any]:

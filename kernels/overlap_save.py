@@ -1,4 +1,4 @@
-"""Overlap-save FIR filtering by batched float32 FFTs on tiles of channels that fit the cache."""
+"""Overlap-save FIR filtering by float32 transforms of as many channels as a vector has lanes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ import numpy.typing as npt
 import scipy.fft
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.decimate import flat_rows
 from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.namespace import dtype_name
 from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.scratch import scratch
 
 F32 = npt.NDArray[np.float32]
 #: samples whose mean is an end of the straight line taken off
 LINE_ENDS = 32
-_TILE_BYTES = 1 << 18  # of time samples a batch; with spectra about half a second-level cache
 
 
 def good_length(n: int) -> int:
-    """Return an FFT length of at least ``n``: small factors, and no power of two.
+    """Return an even FFT length of at least ``n``: small factors, and no power of two.
 
-    Rows a power of two apart share cache sets, which costs up to twice the time.
+    Samples a power of two apart share cache sets.
     """
-    length = int(scipy.fft.next_fast_len(max(n, 1), real=True))
-    if length >= 64 and length & (length - 1) == 0:
-        length = int(scipy.fft.next_fast_len(length + 1, real=True))
-    return length
+    length = max(n, 2)
+    while True:
+        length = int(scipy.fft.next_fast_len(length, real=True))
+        if length % 2 == 0 and (length < 64 or length & (length - 1)):
+            return length
+        length += 1
 
 
 @dataclass(frozen=True)
@@ -77,25 +80,22 @@ class FirPlan:
     @cached_property
     def response(self) -> F32:
         """Real response at the transform's frequencies; symmetric taps give zero phase."""
+        return self._response.astype(np.float32)
+
+    @cached_property
+    def _response(self) -> npt.NDArray[np.float64]:
         padded = np.zeros(self.n_fft)
         padded[: len(self.taps)] = self.taps
-        return scipy.fft.rfft(np.roll(padded, -self.half)).real.astype(np.float32)
+        return np.asarray(scipy.fft.rfft(np.roll(padded, -self.half)).real)
 
+    @cached_property
+    def lanes(self) -> tuple[Any, ...]:
+        """Passes, pairs of frequencies and gains, as `brainforge.kernels.lane_rows` takes them."""
+        from brainforge.kernels.lane_fft import Passes, paired_gains
 
-def _filter_tile(x: F32, plan: FirPlan, out: F32) -> None:
-    # A drift far above the signal would cost float32 its last digits in the transform. Symmetric
-    # taps pass a straight line with their sum as the gain, so it goes round the transform.
-    ends = min(LINE_ENDS, x.shape[1])
-    low = x[:, :ends].mean(axis=1, dtype=np.float64)[:, None]
-    high = x[:, -ends:].mean(axis=1, dtype=np.float64)[:, None]
-    course = np.linspace(0.0, 1.0, x.shape[1], dtype=np.float32)
-    line = low.astype(np.float32) + (high - low).astype(np.float32) * course
-    spectrum = scipy.fft.rfft(x - line, plan.n_fft, axis=1)
-    spectrum *= plan.response
-    y = scipy.fft.irfft(spectrum, plan.n_fft, axis=1, overwrite_x=True)
-    inner = slice(plan.half, plan.half + out.shape[1])
-    out[:] = y[:, inner]
-    out += plan.gain * line[:, inner]
+        passes = Passes(self.n_fft // 2)
+        pairs, gains = paired_gains(self._response, passes)
+        return passes.schedule, passes.twiddles, pairs, gains
 
 
 def check_rows(x: Any, plan: FirPlan) -> int:
@@ -142,17 +142,36 @@ def overlap_save(x: F32, plan: FirPlan, *, out: F32 | None = None, n_threads: in
         )
     if not n_channels or not n_out:
         return out
-    rows = max(_TILE_BYTES // (4 * plan.n_fft), 1)
-    pieces = [
-        (part, begin)
-        for part in slices(n_channels, -(-n_channels // rows))
-        for begin in range(0, n_out, plan.block)
-    ]
+    flat, stride = flat_rows(x)
+    target = out if out.strides[1] == out.itemsize else np.empty(out.shape, np.float32)
+    room, step = flat_rows(target, writeable=True)
 
     def work(piece: tuple[slice, int]) -> None:
-        part, begin = piece
-        end = min(begin + plan.block, n_out)
-        _filter_tile(x[part, begin : end + 2 * plan.half], plan, out[part, begin:end])
+        rows, begin = piece
+        size = min(plan.block, n_out - begin)
+        places = rows.start * stride + begin, stride, room, rows.start * step + begin, step
+        _filter(flat, *places, rows.stop - rows.start, size, plan)
 
+    pieces = [
+        (rows, begin)
+        for rows in slices(n_channels, 2 * n_threads if n_threads > 1 else 1, 16)
+        for begin in range(0, n_out, plan.block)
+    ]
     parallel_map(work, pieces, n_threads)
+    if target is not out:
+        out[:] = target
     return out
+
+
+def _filter(
+    x: F32, x_at: int, x_step: int, out: F32, at: int, step: int, n_rows: int, n_out: int,
+    plan: FirPlan,
+) -> None:  # fmt: skip
+    from brainforge.kernels.lane_rows import filter_rows
+    from brainforge.kernels.vectors import WIDTH
+
+    n = n_out + 2 * plan.half
+    z = scratch("overlap_save", (plan.n_fft * WIDTH,), np.float32)
+    ends = min(LINE_ENDS, n)
+    source, target = (x, x_at, x_step, n_rows, n), (out, at, step, n_out)
+    filter_rows(*source, *target, plan.half, plan.gain, ends, z, *plan.lanes)

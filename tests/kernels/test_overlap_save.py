@@ -80,3 +80,16 @@ def test_bad_input_is_refused():
         overlap_save(np.zeros((2, 3), np.float32), plan)
     with pytest.raises(KernelInputError, match="out"):
         overlap_save(np.zeros((2, 10), np.float32), plan, out=np.zeros((2, 5), np.float32))
+
+
+@pytest.mark.parametrize("n_channels", [1, 15, 16, 17, 40])
+def test_a_channel_does_not_depend_on_the_others(n_channels):
+    rng = np.random.default_rng(n_channels)
+    plan = FirPlan(design_fir(250.0, 1.0, 40.0), 500)
+    x = rng.standard_normal((n_channels, 1777)).astype(np.float32)
+    whole = overlap_save(x, plan)
+    for row in (0, n_channels // 2, n_channels - 1):
+        np.testing.assert_array_equal(overlap_save(x[row : row + 1], plan)[0], whole[row])
+    every_other = np.zeros((n_channels, 2 * whole.shape[1]), np.float32)
+    overlap_save(x, plan, out=every_other[:, ::2])
+    np.testing.assert_array_equal(every_other[:, ::2], whole)
