@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import scipy.fft
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.dispatch import kernel
+from brainforge.kernels.namespace import namespace, to_device
 from brainforge.kernels.parallel import parallel_map, slices
 from brainforge.kernels.scratch import scratch
 from brainforge.kernels.segments import add_squares, pack_pairs
@@ -95,6 +97,7 @@ def good_segments(good: npt.NDArray[np.bool_], plan: WelchPlan) -> npt.NDArray[n
     return keep
 
 
+@kernel(device="brainforge.kernels.device.psd:segment_power", tolerance=2e-6)
 def segment_power(
     x: F32,
     plan: WelchPlan,
@@ -142,7 +145,7 @@ def segment_power(
         rows = np.arange(x.shape[0])
     if total is None:
         total = np.zeros((len(rows), plan.n_per_seg))
-    _check_inside(x, before, plan, keep, first, len(rows))
+    check_inside(x.shape, before.shape[1], plan, keep, first, len(rows))
     n_pairs = -(-keep.shape[1] // 2)
     if not n_pairs or not len(rows):
         return total
@@ -163,32 +166,39 @@ def segment_power(
     return total
 
 
-def _check_inside(
-    x: F32, before: F32, plan: WelchPlan, keep: npt.NDArray[np.bool_], first: int, n_rows: int
+def check_inside(
+    shape: tuple[int, ...],
+    n_before: int,
+    plan: WelchPlan,
+    keep: npt.NDArray[np.bool_],
+    first: int,
+    n_rows: int,
 ) -> None:
-    if keep.ndim != 2 or keep.shape[0] != n_rows or before.shape[0] != x.shape[0]:
+    """Raise KernelInputError unless the segments to keep lie in the samples that are there."""
+    if keep.ndim != 2 or keep.shape[0] != n_rows:
         raise KernelInputError(
-            where="keep",
-            expected=f"bool, {n_rows} rows x segments, and {x.shape[0]} channels before",
-            got=f"shapes {keep.shape} and {before.shape}",
+            where="keep", expected=f"bool, {n_rows} rows x segments", got=f"shape {keep.shape}"
         )
     kept = np.flatnonzero(keep.any(axis=0))
     if not len(kept):
         return
     low, high = first + kept[0] * plan.step, first + kept[-1] * plan.step + plan.n_per_seg
-    if low < -before.shape[1] or high > x.shape[1]:
+    if low < -n_before or high > shape[1]:
         raise KernelInputError(
             where="keep",
-            expected=f"segments inside {-before.shape[1]} to {x.shape[1]}",
+            expected=f"segments inside {-n_before} to {shape[1]}",
             got=f"{low} to {high}",
         )
 
 
-def folded(power: F64, plan: WelchPlan) -> F64:
-    """Return one-sided densities, axes (row, frequency), from sums of `segment_power`."""
-    n = len(plan.freqs)
-    mirrored = np.roll(power[:, ::-1], 1, axis=1)
-    return (power[:, :n] + mirrored[:, :n]) * (plan.one_sided() / 2)
+def folded(power: Any, plan: WelchPlan) -> Any:
+    """Return one-sided densities, axes (row, frequency), from sums of `segment_power`.
+
+    They live where ``power`` does.
+    """
+    xp, n = namespace(power), len(plan.freqs)
+    mirrored = xp.concat([power[:, :1], xp.flip(power[:, 1:], axis=1)], axis=1)
+    return (power[:, :n] + mirrored[:, :n]) * to_device(plan.one_sided() / 2, like=power)
 
 
 @kernel(device="brainforge.kernels.device.psd:welch_sums", tolerance=2e-6)

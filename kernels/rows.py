@@ -26,7 +26,7 @@ def take_rows(x: Any, rows: Rows) -> Any:
     A view must not be written to.
     """
     if isinstance(rows, slice):
-        return x[rows]
+        return x[rows, :]
     return namespace(x).take(x, to_device(rows, like=x), axis=0)
 
 

@@ -7,18 +7,11 @@ from typing import Any
 import numpy as np
 
 from brainforge.kernels.namespace import namespace, to_device
-from brainforge.kernels.psd import WelchPlan, good_segments
+from brainforge.kernels.psd import WelchPlan, check_inside, folded, good_segments
+from brainforge.kernels.rows import compact, take_rows
 
 #: bytes of windowed segments in flight; spectra and squares take as much again
 _BATCH = 256 << 20
-
-
-def segments(x: Any, plan: WelchPlan) -> Any:
-    """Return the whole segments of each row, axes (channel, segment, sample)."""
-    xp = namespace(x)
-    starts = np.arange(plan.n_segments(x.shape[1]))[:, None] * plan.step
-    at = to_device((starts + np.arange(plan.n_per_seg)).reshape(-1), like=x)
-    return xp.reshape(xp.take(x, at, axis=1), (x.shape[0], len(starts), plan.n_per_seg))
 
 
 def spectra(segments: Any, plan: WelchPlan) -> Any:
@@ -28,24 +21,64 @@ def spectra(segments: Any, plan: WelchPlan) -> Any:
     return xp.fft.rfft((segments - xp.mean(segments, axis=-1, keepdims=True)) * taper, axis=-1)
 
 
+def segment_power(
+    x: Any,
+    plan: WelchPlan,
+    keep: Any,
+    *,
+    rows: Any = None,
+    first: int = 0,
+    before: Any = None,
+    total: Any = None,
+    n_threads: int = 1,
+) -> Any:
+    """Twin of `brainforge.kernels.psd.segment_power`; ``keep`` and ``rows`` are host arrays."""
+    xp = namespace(x)
+    rows = np.arange(x.shape[0]) if rows is None else rows
+    n_before = 0 if before is None else before.shape[1]
+    check_inside(x.shape, n_before, plan, keep, first, len(rows))
+    if total is None:
+        total = xp.zeros((len(rows), plan.n_per_seg), dtype=xp.float64, device=x.device)
+    kept = np.flatnonzero(keep.any(axis=0))
+    if not len(kept) or not len(rows):
+        return total
+    x = take_rows(x, compact(rows))
+    if n_before:
+        x = xp.concat([take_rows(before, compact(rows)), x], axis=1)
+    begins = first + n_before + kept * plan.step
+    batch = max(_BATCH // (8 * len(rows) * plan.n_per_seg), 1)
+    for at in range(0, len(kept), batch):
+        some = slice(at, at + batch)
+        square = _squares(segments_at(x, begins[some], plan), keep[:, kept[some]], plan)
+        total = total + xp.sum(square, axis=1, dtype=xp.float64)
+    return total
+
+
+def segments_at(x: Any, begins: Any, plan: WelchPlan) -> Any:
+    """Return the segments that begin at given samples, axes (channel, segment, sample)."""
+    xp = namespace(x)
+    at = to_device((begins[:, None] + np.arange(plan.n_per_seg)).reshape(-1), like=x)
+    return xp.reshape(xp.take(x, at, axis=1), (x.shape[0], len(begins), plan.n_per_seg))
+
+
+def _squares(found: Any, keep: Any, plan: WelchPlan) -> Any:
+    """Return squared transforms of segments over all frequencies, 0 for those not kept."""
+    xp = namespace(found)
+    if not keep.all():
+        mask = to_device(keep, like=found)[..., None]
+        found = xp.where(mask, found, xp.zeros_like(found))
+    z = spectra(found, plan)
+    square = xp.real(z) ** 2 + xp.imag(z) ** 2
+    # the other half of the transform of a real signal mirrors this one
+    return xp.concat(
+        [square, xp.flip(square[..., 1 : (plan.n_per_seg + 1) // 2], axis=-1)], axis=-1
+    )
+
+
 def welch_sums(x: Any, plan: WelchPlan, good: Any = None, *, n_threads: int = 1) -> tuple[Any, Any]:
     """Twin of `brainforge.kernels.psd.welch_sums`; ``good`` is a host array."""
-    xp = namespace(x)
     n_channels, n_seg = x.shape[0], plan.n_segments(x.shape[1])
-    shape = (n_channels, plan.n_per_seg // 2 + 1)
     keep = np.ones((n_channels, n_seg), bool) if good is None else good_segments(good, plan)
+    power = segment_power(x, plan, keep)
     count = to_device(keep.sum(axis=1).astype(np.int64), like=x)
-    power = xp.zeros(shape, dtype=xp.float64, device=x.device)
-    if not n_seg or not n_channels:
-        return power, count
-    weight = None if keep.all() else to_device(keep.astype(np.float32), like=x)
-    batch = max(_BATCH // (8 * n_channels * plan.n_per_seg), 1)
-    for begin in range(0, n_seg, batch):
-        stop = min(begin + batch, n_seg)
-        some = x[:, begin * plan.step : (stop - 1) * plan.step + plan.n_per_seg]
-        found = spectra(segments(some, plan), plan)
-        square = xp.real(found) ** 2 + xp.imag(found) ** 2
-        if weight is not None:
-            square = square * weight[:, begin:stop, None]
-        power = power + xp.sum(square, axis=1, dtype=xp.float64)
-    return power * to_device(plan.one_sided(), like=x), count
+    return folded(power, plan), count
