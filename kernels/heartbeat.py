@@ -9,7 +9,6 @@ Tompkins 1985 (IEEE Trans. Biomed. Eng. 32) do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,8 @@ from brainforge.kernels.peaks import local_maxima, spaced_peaks, windows
 QRS_BAND = (5.0, 35.0)
 #: seconds: no second beat within it; half width of the beat's shape; window that holds a beat
 REFRACTORY, HALF_SHAPE, WINDOW = 0.3, 0.12, 2.0
+#: such windows on either side that tell the local height
+NEAR_WINDOWS = 7
 #: a beat reaches this share of the local height; a missed one, searched for, that share
 SHARE, SEARCH_SHARE = 0.5, 0.3
 #: what makes a train of peaks a heart: height over what lies between, shape, beats per minute
@@ -139,9 +140,20 @@ def _local_height(height: Array, sfreq: float) -> Array:
     size = int(WINDOW * sfreq)
     n = max(len(height) // size, 1)
     maxima = np.array([part.max() for part in np.array_split(height, n)])
-    smooth = np.array([np.median(maxima[max(i - 7, 0) : i + 8]) for i in range(n)])
+    smooth = _running_median(maxima, NEAR_WINDOWS)
     centres = (np.arange(n) + 0.5) * (len(height) / n)
     return np.interp(np.arange(len(height)), centres, smooth)
+
+
+def _running_median(x: Array, half: int) -> Array:
+    """Return the median of each value and its neighbours, fewer of them at the ends."""
+    n, size = len(x), 2 * half + 1
+    out = np.empty(n)
+    if n >= size:
+        out[half : n - half] = np.median(np.lib.stride_tricks.sliding_window_view(x, size), axis=1)
+    for i in (*range(min(half, n)), *range(max(n - half, half), n)):
+        out[i] = np.median(x[max(i - half, 0) : i + half + 1])
+    return out
 
 
 def _beats(height: Array, sfreq: float, runs: Runs) -> Index:
@@ -154,10 +166,12 @@ def _beats(height: Array, sfreq: float, runs: Runs) -> Index:
         return beats
     found = [beats]
     typical = np.median(np.diff(beats))
-    for a, b in pairwise(beats):
-        if b - a > 1.6 * typical:
-            near = candidates[(candidates > a + 0.6 * typical) & (candidates < b - 0.6 * typical)]
-            found.append(near[spaced_peaks(height[near], near, int(0.7 * typical))])
+    long = np.flatnonzero(np.diff(beats) > 1.6 * typical)
+    first = np.searchsorted(candidates, beats[long] + 0.6 * typical, side="right")
+    last = np.searchsorted(candidates, beats[long + 1] - 0.6 * typical, side="left")
+    for a, b in zip(first, last):
+        near = candidates[a:b]
+        found.append(near[spaced_peaks(height[near], near, int(0.7 * typical))])
     return np.unique(np.concatenate(found))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.kernels.band_limit import Runs, as_runs
+from brainforge.kernels.jit import lazy_jit
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
@@ -49,14 +50,27 @@ def spaced_peaks(heights: Array, samples: Index, distance: int) -> Index:
     int array
         Positions within ``samples``, rising.
     """
-    keep = np.ones(len(samples), dtype=bool)
-    for at in np.argsort(-heights, kind="stable"):
-        if keep[at]:
-            lo = np.searchsorted(samples, samples[at] - distance, side="right")
-            hi = np.searchsorted(samples, samples[at] + distance, side="left")
-            keep[lo:at] = False
-            keep[at + 1 : hi] = False
+    samples = np.ascontiguousarray(samples, dtype=np.int64)
+    keep = np.ones(len(samples), dtype=np.bool_)
+    order = np.argsort(-np.asarray(heights), kind="stable")
+    drop_neighbours(samples, order, distance, keep)
     return np.flatnonzero(keep)
+
+
+@lazy_jit(["void(int64[::1], int64[::1], int64, boolean[::1])"])
+def drop_neighbours(samples: Any, order: Any, distance: Any, keep: Any) -> None:
+    """Go through peaks in ``order``; unmark those nearer than ``distance`` to one that stands."""
+    for at in order:
+        if not keep[at]:
+            continue
+        before = at - 1
+        while before >= 0 and samples[at] - samples[before] < distance:
+            keep[before] = False
+            before -= 1
+        after = at + 1
+        while after < len(samples) and samples[after] - samples[at] < distance:
+            keep[after] = False
+            after += 1
 
 
 def windows(

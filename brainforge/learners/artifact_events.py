@@ -15,7 +15,8 @@ from brainforge.kernels.blink import Blinks, find_blinks
 from brainforge.kernels.classify import frontal_share
 from brainforge.kernels.event_locked import locked_share
 from brainforge.kernels.gram import gram
-from brainforge.kernels.heartbeat import QRS_BAND, find_heartbeats
+from brainforge.kernels.heartbeat import QRS_BAND, Heartbeats, find_heartbeats
+from brainforge.kernels.parallel import parallel_map
 from brainforge.kernels.peaks import windows
 from brainforge.learners.traces import Array32, Index, Traces
 from brainforge.result import EventTrain
@@ -65,7 +66,7 @@ class EventSource:
         return self.weights.astype(np.float32) @ traces.x, traces.runs
 
 
-def heart_source(traces: Traces, info: Info, what: str) -> EventSource | None:
+def heart_source(traces: Traces, info: Info, what: str, n_threads: int = 1) -> EventSource | None:
     """Return what shows the heart best: an ECG channel, else a component; None for neither.
 
     Parameters
@@ -75,12 +76,18 @@ def heart_source(traces: Traces, info: Info, what: str) -> EventSource | None:
     info : Info
     what : str
         What the rows are, e.g. "independent component".
+    n_threads : int
+        Threads over candidates.
     """
-    for candidates in (_channels(traces, info, "ecg"), _spiky_rows(traces, info, what)):
+
+    def beats_of(source: EventSource) -> Heartbeats:
+        trace, runs = source.trace(traces)
+        return find_heartbeats(trace, info.sfreq, runs=runs)
+
+    for find in (_channels, _spiky_rows):
+        candidates = find(traces, info, "ecg" if find is _channels else what)
         best, most = None, 0.0
-        for source in candidates:
-            trace, runs = source.trace(traces)
-            beats = find_heartbeats(trace, info.sfreq, runs=runs)
+        for source, beats in zip(candidates, parallel_map(beats_of, candidates, n_threads)):
             if beats.plausible and beats.contrast * beats.shape > most:
                 best, most = source, beats.contrast * beats.shape
         if best is not None:

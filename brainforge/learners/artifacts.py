@@ -8,6 +8,7 @@ kind scaled to unit mean variance; bad channels and masked samples take no part.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.classify import Thresholds, Verdict, power_spectra
 from brainforge.kernels.gram import gram as products
-from brainforge.kernels.parallel import single_threaded_blas
+from brainforge.kernels.parallel import parallel_map, single_threaded_blas
 from brainforge.learners.artifact_components import (
     Fields,
     component_scores,
@@ -104,10 +105,10 @@ def learn_artifacts(
     """
     threads = (backend or Backend()).threads
     tell = progress or _silent
-    plan = make_plan(working, operator, info, params.max_components, gram)
-    every = max(-(-plan.n_samples // MOST_COLUMNS), 1)
     references = info.names_of("eog", "ecg", bads=False)
     with single_threaded_blas():
+        plan = make_plan(working, operator, info, params.max_components, gram)
+        every = max(-(-plan.n_samples // MOST_COLUMNS), 1)
         tell("artifacts: projecting", 0.0)
         traces = project(
             working, plan.names, plan.matrix, references=references, every=every,
@@ -183,7 +184,7 @@ def _events(
     """Return heartbeats and blinks over the whole recording."""
     what = "independent component" if plan.method == "ica" else "principal component"
     some = excerpt(sources, int(MOST_SCORED_S * info.sfreq))
-    heart = heart_source(some, info, what)
+    heart = heart_source(some, info, what, threads)
     scaled = part.topographies / plan.white.scale[:, None]
     eyes = eye_source(some, info, what, scaled, head_positions(info, plan.names))
 
@@ -196,7 +197,10 @@ def _events(
         found = project(working, plan.names, rows, references=channels, n_threads=threads)
         return found, *replace(source, weights=None if source.channel else np.ones(1)).trace(found)
 
-    return heart_train(heart, whole, info), eye_train(eyes, whole, info)
+    jobs = [partial(heart_train, heart, whole, info), partial(eye_train, eyes, whole, info)]
+    # to read the working copy again is to have threads of its own
+    ecg, eog = parallel_map(partial.__call__, jobs, threads if every == 1 else 1)
+    return ecg, eog
 
 
 def _components(

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import InputError
 from brainforge.kernels.band_limit import band_limit
+from brainforge.kernels.event_sums import add_stretches
+from brainforge.kernels.namespace import namespace, rows_of, to_device, to_host
 from brainforge.learners.traces import Working, believed, used_columns
 from brainforge.operator import Operator
 from brainforge.result import EventTrain
@@ -34,7 +37,7 @@ class _Sums:
     """Sums of stretches around even and odd events, axes (even/odd, channel, lag)."""
 
     sums: Floats
-    counts: list[int]
+    n: int
 
 
 def locked_reduction(
@@ -44,6 +47,7 @@ def locked_reduction(
     trains: Sequence[EventTrain],
     *,
     lags: tuple[float, float] = (-0.3, 0.5),
+    n_threads: int = 1,
 ) -> tuple[EventTrain, ...]:
     """Return the trains with their averages before and after cleaning, and the reduction.
 
@@ -57,6 +61,7 @@ def locked_reduction(
     trains : sequence of EventTrain
         Their ``samples`` are absolute source samples.
     lags : (first, last) in seconds
+    n_threads : int
 
     Returns
     -------
@@ -87,7 +92,7 @@ def locked_reduction(
     sfreq, decim = working.info.sfreq, working.info.decim
     first, last = round((lags[0] - PAD) * sfreq), round((lags[1] + PAD) * sfreq) + 1
     events = [np.asarray(t.samples, dtype=np.int64) // decim for t in trains]
-    sums = _accumulate(working, info.names, needed, events, first, last)
+    sums = _accumulate(working, info.names, needed, events, first, last, n_threads)
     before, after = operator_before.matrix, operator_after.pick(operator_before.names).matrix
     pad = round(PAD * sfreq)
     times = (np.arange(first, last) / sfreq)[pad:-pad]
@@ -97,7 +102,7 @@ def locked_reduction(
     kinds = np.array([c.kind for c, a in zip(info.channels, alive) if a])
     out = []
     for train, part in zip(trains, sums):
-        n = sum(part.counts)
+        n = part.n
         if not n or not alive.any():
             out.append(train)
             continue
@@ -146,36 +151,50 @@ def _accumulate(
     events: list[Index],
     first: int,
     last: int,
+    n_threads: int,
 ) -> list[_Sums]:
     """Add up stretches around events that are believed throughout."""
-    out = [_Sums(np.zeros((2, len(names), last - first)), [0, 0]) for _ in events]
-    for start, data, good, new in _overlapping(working, names, needed, last - first - 1):
+    counts = [0 for _ in events]
+    sums: list[Any] = []
+    for start, data, rows, good in _pieces(working, names, needed, last - first):
+        if not sums:
+            empty = np.zeros((2, len(names), last - first))
+            sums = [to_device(empty.copy(), like=data) for _ in events]
         bad = np.concatenate([[0], np.cumsum(~good)])
-        for samples, part in zip(events, out):
-            begin = samples + first - start
-            # a stretch belongs to the block in which it ends
-            here = (begin >= 0) & (begin + last - first > new) & (begin + last - first <= len(good))
-            for at in begin[here]:
-                if bad[at] == bad[at + last - first]:
-                    odd = sum(part.counts) % 2
-                    part.sums[odd] += data[:, at : at + last - first]
-                    part.counts[odd] += 1
-    return out
+        for i, samples in enumerate(events):
+            begins = samples + first - start
+            begins = begins[(begins >= 0) & (begins + last - first <= len(good))]
+            begins = begins[bad[begins] == bad[begins + last - first]]
+            if len(begins):
+                halves = (counts[i] + np.arange(len(begins))) % 2
+                add_stretches(data, rows, begins, halves, sums[i], n_threads=n_threads)
+                counts[i] += len(begins)
+    nothing = np.zeros((2, len(names), last - first))
+    return [_Sums(to_host(s), n) for s, n in zip(sums or [nothing] * len(events), counts)]
 
 
-def _overlapping(
-    working: Working, names: tuple[str, ...], needed: tuple[str, ...], overlap: int
-) -> Iterator[tuple[int, npt.NDArray[np.float32], npt.NDArray[np.bool_], int]]:
-    """Yield (start, data, believed, first new column): blocks with what went before them."""
-    rows = working.info.rows(names)
-    data, good = np.zeros((len(names), 0), np.float32), np.zeros(0, dtype=bool)
+def _pieces(
+    working: Working, names: tuple[str, ...], needed: tuple[str, ...], length: int
+) -> Iterator[tuple[int, Any, Index, npt.NDArray[np.bool_]]]:
+    """Yield (start, data, rows of the channels, believed): every stretch lies in just one piece.
+
+    Pieces are the blocks, and before each what is around its begin.
+    """
+    rows, every = working.info.rows(names), np.arange(len(names))
+    tail: Any = None
+    believed_tail = np.zeros(0, dtype=bool)
     stop = None
     for block in working.blocks():
-        if stop != block.start:
-            data, good = data[:, :0], good[:0]
-        tail = min(overlap, data.shape[1])
-        kept = data.shape[1] - tail
-        data = np.concatenate([data[:, kept:], block.data[rows]], axis=1)
-        good = np.concatenate([good[kept:], believed(block, needed)])
+        good = believed(block, needed)
+        head = rows_of(block.data[:, : length - 1], rows)
+        if stop != block.start or tail is None:
+            tail, believed_tail = head[:, :0], good[:0]
+        around = namespace(head).concat([tail, head], axis=1)
+        known = np.concatenate([believed_tail, good[: length - 1]])
+        yield block.start - len(believed_tail), around, every, known
+        yield block.start, block.data, rows, good
+        if len(good) >= length - 1:
+            around, known = rows_of(block.data[:, len(good) - length + 1 :], rows), good
+        keep = min(length - 1, around.shape[1])
+        tail, believed_tail = around[:, around.shape[1] - keep :], known[len(known) - keep :]
         stop = block.stop
-        yield block.start - tail, data, good, tail

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,9 +17,14 @@ import numpy.typing as npt
 from brainforge.block import Block, good_samples
 from brainforge.info import Info
 from brainforge.kernels.apply import apply_matrix
+from brainforge.kernels.namespace import is_device, namespace, rows_of
+from brainforge.kernels.parallel import parallel_map
 
 Array32 = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
+
+#: blocks that threads share out among them
+BLOCKS_AT_ONCE = 16
 
 #: told the stage in words and the share of it that is done, 0 to 1
 Progress = Callable[[str, float], None]
@@ -122,36 +128,61 @@ def project(
     n_threads : int
     tell : callable | None
     """
-    info = working.info
-    rows, ref_rows = info.rows(names), info.rows(references)
-    n_samples = working.n_samples
-    x = np.empty((len(matrix), n_samples), dtype=np.float32)
-    refs = np.empty((len(references), n_samples), dtype=np.float32)
+    rows, ref_rows = working.info.rows(names), working.info.rows(references)
+    single, n_samples = matrix.astype(np.float32), working.n_samples
+    x, refs = _Columns(len(matrix), n_samples), _Columns(len(references), n_samples)
     runs, ref_runs = _Runs(), {name: _Runs() for name in references}
     at, seen = 0, 0
-    for number, block in enumerate(working.blocks()):
-        seen += block.data.shape[1]
-        if number % every:
-            continue
-        for lo, hi in _stretches(believed(block, names)):
-            length = hi - lo
-            piece = np.ascontiguousarray(block.data[rows, lo:hi])
-            x[:, at : at + length] = apply_matrix(matrix, piece, n_threads=n_threads)
-            refs[:, at : at + length] = block.data[ref_rows, lo:hi]
-            runs.add(at, block.start + lo, length)
-            for name in references:
-                for a, b in _stretches(believed(block, (name,))[lo:hi]):
-                    ref_runs[name].add(at + a, block.start + lo + a, b - a)
-            at += length
+
+    def one(piece: tuple[int, Any]) -> None:
+        column, data = piece
+        x.put(column, apply_matrix(single, rows_of(data, rows)))
+        if references:
+            refs.put(column, rows_of(data, ref_rows))
+
+    numbered = enumerate(working.blocks())
+    while group := list(islice(numbered, BLOCKS_AT_ONCE)):
+        pieces = []
+        for number, block in group:
+            seen += block.data.shape[1]
+            for lo, hi in () if number % every else _stretches(believed(block, names)):
+                pieces.append((at, block.data[:, lo:hi]))
+                runs.add(at, block.start + lo, hi - lo)
+                for name in references:
+                    for a, b in _stretches(believed(block, (name,))[lo:hi]):
+                        ref_runs[name].add(at + a, block.start + lo + a, b - a)
+                at += hi - lo
+        parallel_map(one, pieces, n_threads)
         if tell:
             tell("artifacts: projecting", seen / max(n_samples, 1))
+    shown = refs.all(at)
     return Traces(
-        x[:, :at],
-        {name: refs[i, :at] for i, name in enumerate(references)},
+        x.all(at),
+        {name: shown[i, :] for i, name in enumerate(references)},
         {name: _array(r.columns) for name, r in ref_runs.items()},
         _array(runs.columns),
         np.array(runs.starts, dtype=np.int64),
     )
+
+
+class _Columns:
+    """Columns that come in pieces: written into one host array, or joined on the device."""
+
+    def __init__(self, n_rows: int, n_columns: int) -> None:
+        self._host = np.empty((n_rows, n_columns), dtype=np.float32)
+        self._parts: dict[int, Any] = {}
+
+    def put(self, at: int, part: Any) -> None:
+        if is_device(part):
+            self._parts[at] = part
+        else:
+            self._host[:, at : at + part.shape[1]] = part
+
+    def all(self, n_columns: int) -> Any:
+        if not self._parts:
+            return self._host[:, :n_columns]
+        parts = [self._parts[at] for at in sorted(self._parts)]
+        return namespace(parts[0]).concat(parts, axis=1)
 
 
 def _array(runs: list[list[int]]) -> Index:
