@@ -12,6 +12,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.parallel import parallel_map, slices
 from brainforge.kernels.psd import WelchPlan, check_signal, good_segments
 from brainforge.kernels.scratch import scratch
@@ -22,6 +23,7 @@ _TILE_BYTES = 3 << 18  # of windowed segments at a time
 _HELD_BYTES = 64 << 20  # of spectra at a time
 
 
+@kernel(device="brainforge.kernels.device.csd:csd_sums", tolerance=2e-6)
 def csd_sums(
     x: F32,
     plan: WelchPlan,
@@ -108,7 +110,7 @@ def _transform(
         for at in range(0, len(starts), some):
             part = starts[at : at + some]
             rows = scratch("windowed segments", (len(part), n), np.float32)
-            window_rows(x[channel], part, taper, rows)
+            window_rows(x[channel], part, taper, True, rows)
             found = scipy.fft.rfft(rows, axis=-1)[:, low:high].T
             out[0, :, channel, at : at + some] = found.real
             out[1, :, channel, at : at + some] = found.imag

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.scratch import scratch
 from brainforge.kernels.triangle import add_pair_counts, add_upper, full, n_pairs
 
@@ -58,6 +59,7 @@ class Gram:
         )
 
 
+@kernel(device="brainforge.kernels.device.gram:gram")
 def gram(
     data: F32, good: Good | None = None, *, remove_mean: bool = False, tile: int = TILE
 ) -> Gram:
@@ -95,6 +97,7 @@ def gram(
     return Gram(full(packed, n), full(pair_counts(good[rows], rows, n), n))
 
 
+@kernel(device="brainforge.kernels.device.gram:gram_upper")
 def gram_upper(
     data: F32, good: Good | None = None, rows: Rows | None = None, *, tile: int = TILE
 ) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,21 @@ from brainforge.kernels.segments import add_squares, pack_pairs
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 _TILE_BYTES = 3 << 18  # of windowed segments at a time: what the second cache holds
+
+
+class Segments(Protocol):
+    """Segments of equal length at equal distances."""
+
+    @property
+    def n_per_seg(self) -> int:
+        """Samples a segment."""
+
+    @property
+    def step(self) -> int:
+        """Samples between the starts of two."""
+
+    def n_segments(self, n_samples: int) -> int:
+        """Return how many whole segments fit into ``n_samples``."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,7 @@ def check_signal(x: F32, good: npt.NDArray[np.bool_] | None) -> None:
         raise KernelInputError(where="good", expected=f"shape {x.shape}", got=f"{good.shape}")
 
 
-def good_segments(good: npt.NDArray[np.bool_], plan: WelchPlan) -> npt.NDArray[np.bool_]:
+def good_segments(good: npt.NDArray[np.bool_], plan: Segments) -> npt.NDArray[np.bool_]:
     """Return which segments hold good samples only, axes (channel, segment)."""
     n = plan.n_segments(good.shape[1])
     keep = np.ones((good.shape[0], n), dtype=bool)

@@ -80,17 +80,25 @@ def add_squares(z, total):  # type: ignore[no-untyped-def]
 @lazy_jit(
     [
         "void(Array(float32, 1, 'C', readonly=True), Array(int64, 1, 'C', readonly=True),"
-        f" {_TAPER}, float32[:, ::1])"
+        f" {_TAPER}, boolean, float32[:, ::1])"
     ]
 )
-def window_rows(x, starts, taper, out):  # type: ignore[no-untyped-def]
-    """Write the segments of one channel that begin at ``starts``, windowed, their means off."""
+def window_rows(x, starts, taper, centred, out):  # type: ignore[no-untyped-def]
+    """Write the segments of one channel that begin at ``starts``, windowed.
+
+    Their means are taken off where ``centred``. A start below 0 stands for a segment of zeros.
+    """
     n = len(taper)
     for s in range(len(starts)):
-        seg, into = x[starts[s] : starts[s] + n], out[s]
-        total = F0
-        for t in range(n):
-            total += seg[t]
-        mean = total / np.float32(n)
+        into = out[s]
+        if starts[s] < 0:
+            into[:] = F0
+            continue
+        seg = x[starts[s] : starts[s] + n]
+        mean = F0
+        if centred:
+            for t in range(n):
+                mean += seg[t]
+            mean /= np.float32(n)
         for t in range(n):
             into[t] = (seg[t] - mean) * taper[t]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from brainforge.kernels.namespace import namespace, to_device
-from brainforge.kernels.psd import WelchPlan, check_inside, folded, good_segments
+from brainforge.kernels.psd import Segments, WelchPlan, check_inside, folded, good_segments
 from brainforge.kernels.rows import compact, take_rows
 
 #: bytes of windowed segments in flight; spectra and squares take as much again
@@ -54,7 +54,7 @@ def segment_power(
     return total
 
 
-def segments_at(x: Any, begins: Any, plan: WelchPlan) -> Any:
+def segments_at(x: Any, begins: Any, plan: Segments) -> Any:
     """Return the segments that begin at given samples, axes (channel, segment, sample)."""
     xp = namespace(x)
     at = to_device((begins[:, None] + np.arange(plan.n_per_seg)).reshape(-1), like=x)

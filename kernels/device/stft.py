@@ -1,0 +1,33 @@
+"""Device twin of `brainforge.kernels.stft`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from brainforge.errors import KernelInputError
+from brainforge.kernels.device.psd import segments_at
+from brainforge.kernels.namespace import namespace, to_device
+from brainforge.kernels.stft import StftPlan, frames_to_keep
+
+
+def stft(x: Any, plan: StftPlan, good: Any = None, *, n_threads: int = 1) -> Any:
+    """Twin of `brainforge.kernels.stft.stft`; ``good`` is a host array."""
+    xp = namespace(x)
+    if x.ndim != 2 or x.dtype != xp.float32:
+        raise KernelInputError(
+            where="x", expected="float32 channels x samples", got=f"{x.shape}, {x.dtype}"
+        )
+    if good is not None and good.shape != x.shape:
+        raise KernelInputError(where="good", expected=f"shape {x.shape}", got=f"{good.shape}")
+    keep = frames_to_keep(x.shape, plan, good)
+    shape = (*keep.shape, plan.n_per_seg // 2 + 1)
+    if 0 in shape:
+        return xp.zeros(shape, dtype=xp.complex64, device=x.device)
+    frames = segments_at(x, np.arange(keep.shape[1]) * plan.step, plan)
+    found = xp.fft.rfft(frames * to_device(plan.taper().astype(np.float32), like=x), axis=-1)
+    if keep.all():
+        return found
+    nothing = to_device(np.full((1, 1, 1), complex(np.nan, np.nan), np.complex64), like=x)
+    return xp.where(to_device(keep, like=x)[..., None], found, nothing)
