@@ -40,7 +40,7 @@ class _VectorType(types.Type):
     """Numba's type of a vector."""
 
     def __init__(self) -> None:
-        types.Type.__init__(self, name=f"float32x{WIDTH}")  # type: ignore[no-untyped-call]
+        super().__init__(name=f"float32x{WIDTH}")
 
 
 VECTOR: Final = _VectorType()
@@ -49,7 +49,7 @@ VECTOR: Final = _VectorType()
 @register_model(_VectorType)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, FLOATS)
+        super().__init__(manager, kind, FLOATS)  # type: ignore[no-untyped-call]
 
 
 class Emitter:
@@ -92,6 +92,18 @@ class Emitter:
         """Return x - y."""
         return self._b.fsub(x, y, flags=_FAST)
 
+    def size(self, x: Any) -> Any:
+        """Return |x|."""
+        return self._of("fabs", x)
+
+    def _of(self, name: str, x: Any) -> Any:
+        """Call an LLVM function of one vector; llvmlite cannot name those by itself."""
+        module, full = self._b.module, f"llvm.{name}.v{WIDTH}f32"
+        function = module.globals.get(full)
+        if function is None:
+            function = ir.Function(module, ir.FunctionType(FLOATS, [FLOATS]), full)
+        return self._b.call(function, [x])
+
     def positive(self, x: Any) -> Any:
         """Return where x > 0, for `add_where`."""
         return self._b.fcmp_ordered(">", x, self.constant(0.0))
@@ -109,8 +121,7 @@ class Emitter:
         least = self.constant(2.0**-126)
         x = self._b.select(self._b.fcmp_ordered(">", x, least), x, least)
         if not _AVX512:
-            root = self._b.call(self._b.module.declare_intrinsic("llvm.sqrt", [FLOATS]), [x])
-            return self._b.fdiv(self.constant(1.0), root, flags=_FAST)
+            return self._b.fdiv(self.constant(1.0), self._of("sqrt", x), flags=_FAST)
         mask = ir.IntType(16)
         kind = ir.FunctionType(FLOATS, [FLOATS, FLOATS, mask])
         estimate = self._b.module.declare_intrinsic("llvm.x86.avx512.rsqrt14.ps.512", (), kind)
@@ -163,5 +174,23 @@ def _add_to(_typing: Any, sums: Any, out: Any, at: Any) -> Generated:
     return types.void(sums, out, at), generate
 
 
+def _widen(_typing: Any, values: Any, at: Any, add: Any, out: Any, place: Any) -> Generated:
+    """Write a vector of a flat float32 array to a flat float64 one, or ``add`` it (a constant)."""
+    wide = ir.VectorType(ir.DoubleType(), WIDTH)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        base = data_pointer(context, builder, signature.args[0], args[0])
+        target = data_pointer(context, builder, signature.args[3], args[3])
+        target = builder.bitcast(builder.gep(target, [args[4]]), wide.as_pointer())
+        value = builder.fpext(Emitter(builder).load(base, args[1]), wide)
+        if add.literal_value:
+            value = builder.fadd(builder.load(target, align=8), value)
+        builder.store(value, target, align=8)
+        return context.get_dummy_value()
+
+    return types.void(values, at, add, out, place), generate
+
+
 no_sums: Any = intrinsic(prefer_literal=True)(_no_sums)
 add_to: Any = intrinsic(_add_to)
+widen: Any = intrinsic(prefer_literal=True)(_widen)

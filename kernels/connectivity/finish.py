@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,8 +18,8 @@ from brainforge.kernels.scratch import scratch
 
 #: bins finished at a time, so that threads share wide and narrow bands evenly
 _BINS: Final = 8
-#: rows of pairs finished at a time
-_ROWS: Final = 96
+#: pairs finished at a time: seven pending sums of them stay in the second-level cache
+_PAIRS: Final = 16_000
 
 Chunk = tuple[npt.NDArray[np.float32], int]
 
@@ -114,23 +114,26 @@ def finish_bands(
         sums.check(*pending)
     rows = tuple(dict.fromkeys(row for name in methods for row in METHODS[name].rows(name)))
     adder = _BandAdder(sums, pending, rows)
+    step = _BINS if n_threads > 1 else max(map(len, bands.values()), default=1)
     work = [
-        (band, [int(f) for f in bins[at : at + _BINS]])
+        (band, [int(f) for f in bins[at : at + step]])
         for band, bins in bands.items()
-        for at in range(0, len(bins), _BINS)
+        for at in range(0, len(bins), step)
     ]
     done = parallel_map(lambda w: adder.total(w[1]), work, n_threads)
     values: dict[str, dict[str, npt.NDArray[Any]]] = {name: {} for name in methods}
     for band, bins in bands.items():
         parts = [total for (of, _), total in zip(work, done) if of == band]
-        mean = {name: np.sum([p[k] for p in parts], axis=0) for k, name in enumerate(rows)}
+        for part in parts[1:]:
+            parts[0] += part
+        mean = dict(zip(rows, parts[0]))
         for name in methods:
             values[name][band] = _square(name, mean, 1.0 / len(bins), sums.n_channels)
     return values
 
 
 class _BandAdder:
-    """Adds measures over bins; a hundred rows of pairs at a time, which the cache holds."""
+    """Adds measures over bins, some rows of pairs at a time, which the cache holds."""
 
     def __init__(self, sums: PairSums, pending: Chunk | None, rows: Sequence[str]) -> None:
         self._sums, self._pending = sums, pending
@@ -139,35 +142,49 @@ class _BandAdder:
         self._where = np.array([names.index(s) if s in names else -1 for s in SUMS])
         self._measures = np.array([MEASURES.index(row) for row in rows], dtype=np.int64)
         self._n_epochs = sums.n_epochs + (pending[1] if pending else 0)
-        self._none = np.zeros((len(names), n_pairs(sums.n_channels)))
+        self._shape = (len(names), n_pairs(sums.n_channels))
+        self._rows = list(_row_blocks(sums.n_channels))
 
     def total(self, bins: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the sum of each measure over some bins, axes (measure, pair)."""
-        out = np.zeros((len(self._measures), self._none.shape[1]), dtype=np.float32)
+        out = np.zeros((len(self._measures), self._shape[1]), dtype=np.float32)
         for f in bins:
             self._add_bin(f, out)
         return out
 
     def _add_bin(self, f: int, out: npt.NDArray[np.float32]) -> None:
         n, sums = self._sums.n_channels, self._sums
-        values = self._none if sums.values is None else sums.values[f]
+        summed = sums.values is not None
+        values = sums.values[f] if sums.values is not None else np.zeros((self._shape[0], 0))
         power = np.zeros(n) if sums.power is None else sums.power[f].copy()
         if self._pending is not None:
             chunk, count = self._pending
             prepared = self._adder.prepare(chunk[f], count, power)
+        extra = np.zeros((self._shape[0], 0))
         root = np.sqrt(power)
         inverse = np.divide(1.0, root, out=np.zeros(n), where=root > 0)
-        for first in range(0, n, _ROWS):
-            last = min(first + _ROWS, n)
-            before, after = (i * n - i * (i + 1) // 2 for i in (first, last))
-            extra = scratch("pending sums", (len(values), after - before), np.float64)
-            extra[:] = 0
+        for first, last, before, after in self._rows:
             if self._pending is not None:
-                self._adder.add(prepared, count, extra, first, last)
+                extra = scratch("pending sums", (self._shape[0], after - before), np.float64)
+                self._adder.add(prepared, count, extra, (first, last))
+            elif not summed:
+                extra = np.zeros((self._shape[0], after - before))
             add_measures(
-                values, extra, self._where, inverse, first, last, self._n_epochs, before,
+                values, extra, self._where, inverse, first, last, self._n_epochs, before, summed,
                 self._measures, out,
             )  # fmt: skip
+
+
+def _row_blocks(n: int) -> Iterator[tuple[int, int, int, int]]:
+    """Return rows (first, last) and their pairs (before, after), about equally many a block."""
+    first, before = 0, 0
+    while first < n:
+        last = first + 1
+        while last < n and last * n - last * (last + 1) // 2 - before < _PAIRS:
+            last += 1
+        after = last * n - last * (last + 1) // 2
+        yield first, last, before, after
+        first, before = last, after
 
 
 def _square(

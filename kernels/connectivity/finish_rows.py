@@ -26,12 +26,12 @@ _RE, _IM, _ABS, _POSITIVE, _SQUARE, _U, _V = (
 @lazy_jit(
     [
         "void(float64[:, ::1], float64[:, ::1], int64[::1], float64[::1], int64, int64, int64,"
-        " int64, int64[::1], float32[:, ::1])"
+        " int64, boolean, int64[::1], float32[:, ::1])"
     ]
 )
 def add_measures(
     sums: Any, extra: Any, where: Any, inverse: Any, begin_i: Any, end_i: Any, n_epochs: Any,
-    skipped: Any, measures: Any, out: Any,
+    skipped: Any, summed: Any, measures: Any, out: Any,
 ) -> None:  # fmt: skip
     """Add measures of one bin to the pairs of the rows begin_i to end_i of ``out``.
 
@@ -39,7 +39,7 @@ def add_measures(
     ----------
     sums : float64 array, axes (sum, pair)
     extra : float64 array, axes (sum, pair of the rows)
-        Added to them.
+        Added to them; nothing where it holds no pair.
     where : int array
         Row of each of `SUMS`, -1 where there is none.
     inverse : float64 array, axes (channel,)
@@ -49,6 +49,8 @@ def add_measures(
     n_epochs : int
     skipped : int
         Pairs of the rows before ``begin_i``.
+    summed : bool
+        Whether ``sums`` count; else only ``extra`` does.
     measures : int array
         Positions in `MEASURES`.
     out : float32 array, axes (measure, pair)
@@ -61,10 +63,16 @@ def add_measures(
         at = i * n_channels - i * (i + 1) // 2 - skipped
         for s in range(7):
             if where[s] >= 0:
-                old = sums[where[s], skipped + at : skipped + at + m]
-                new, row = extra[where[s], at : at + m], total[s]
-                for p in range(m):
-                    row[p] = old[p] + new[p]
+                row = total[s]
+                if not summed:
+                    row[:m] = extra[where[s], at : at + m]
+                elif extra.shape[1] == 0:
+                    row[:m] = sums[where[s], skipped + at : skipped + at + m]
+                else:
+                    old = sums[where[s], skipped + at : skipped + at + m]
+                    new = extra[where[s], at : at + m]
+                    for p in range(m):
+                        row[p] = old[p] + new[p]
         re, im, size, positive = total[_RE], total[_IM], total[_ABS], total[_POSITIVE]
         square, u, v = total[_SQUARE], total[_U], total[_V]
         g, gi = inverse[i + 1 :], inverse[i]
@@ -131,19 +139,16 @@ def fill_square(packed: Any, factor: Any, mirror: Any, out: Any) -> None:
     ``mirror`` says what (j, i) is, given v at (i, j): 1 v, -1 -v, 0 1 - v.
     """
     n, at = out.shape[0], 0
-    scale = np.float32(factor)
+    scale, one = np.float32(factor), np.float32(1)
     for i in range(n - 1):
-        row = out[i]
-        for j in range(i + 1, n):
-            row[j] = packed[at] * scale
-            at += 1
-    # sixteen columns at a time, so that the lines written to stay in the cache
+        row, mine = out[i, i + 1 :], packed[at : at + n - 1 - i]
+        for p in range(n - 1 - i):
+            row[p] = mine[p] * scale
+        at += n - 1 - i
+    # sixteen columns at a time, so that what is read stays in the cache until it is used up
     for first in range(0, n, 16):
-        last = min(first + 16, n)
         for j in range(first + 1, n):
-            for i in range(first, min(last, j)):
+            row = out[j]
+            for i in range(first, min(first + 16, j)):
                 value = out[i, j]
-                if mirror == 0:
-                    out[j, i] = np.float32(1) - value
-                else:
-                    out[j, i] = value if mirror > 0 else -value
+                row[i] = one - value if mirror == 0 else value if mirror > 0 else -value

@@ -121,16 +121,19 @@ class BinAdder:
             return rows, ties
         return spectra, ties
 
-    def add(
-        self, prepared: tuple[Any, Any], n_epochs: int, out: Any, first: int = 0, last: int = 0
-    ) -> None:
-        """Add what `prepare` returned to out, axes (sum, pair), the pairs of rows first to last."""
-        rows, ties = prepared
-        last = last or self.n_channels
+    def add(self, prepared: tuple[Any, Any], n_epochs: int, out: Any, rows: Any = None) -> None:
+        """Add what `prepare` returned to out, axes (sum, pair).
+
+        With ``rows`` (first, last) out holds the pairs of these rows alone, and what was in it
+        before is forgotten.
+        """
+        z, ties = prepared
+        first, last = rows or (0, self.n_channels)
         if self._kernel is None:
             return
-        stride = rows.shape[1] * rows.shape[2] * rows.shape[3]
-        self._kernel(rows.reshape(-1), self.n_channels, n_epochs, stride, first, last, out)
+        stride = z.shape[1] * z.shape[2] * z.shape[3]
+        fresh = rows is not None
+        self._kernel(z.reshape(-1), self.n_channels, n_epochs, stride, first, last, fresh, out)
         if ties is not None:
             # an epoch in which a channel of the pair is flat counts as half positive
             upper = [ties[i, i + 1 :] for i in range(first, last)]

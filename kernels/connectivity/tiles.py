@@ -32,6 +32,7 @@ from brainforge.kernels.vectors import (
     no_sums,
     pack,
     unpack,
+    widen,
 )
 
 #: channels i of a block; every tile divides it
@@ -138,7 +139,8 @@ def pair_kernel(n_tapers: int, names: tuple[str, ...]) -> LazyKernel:
     Both are constants in it, so that its loops unroll. It takes z (float32, C order, flat; axes
     block of channels, epoch, row, lane), the number of channels, that of epochs, the distance
     from one block to the next, the first and last (exclusive) of the channels i whose pairs are
-    meant, and out (float64, axes sum, pair), to which it adds.
+    meant, whether what was there is to be forgotten, and out (float64, axes sum, pair of these
+    channels), to which it adds.
     """
     wanted, n_sums, n_k = sum(_BITS[name] for name in names), len(names), n_tapers
     tile, rows = _tile(len(names), n_tapers), n_rows(n_tapers, names)
@@ -148,10 +150,12 @@ def pair_kernel(n_tapers: int, names: tuple[str, ...]) -> LazyKernel:
     unsigned = names.index("abs_im") if "abs_im" in names else -1
 
     def kernel(
-        z: Any, n: Any, n_epochs: Any, stride: Any, begin_i: Any, end_i: Any, out: Any
+        z: Any, n: Any, n_epochs: Any, stride: Any, begin_i: Any, end_i: Any, fresh: Any, out: Any
     ) -> None:
         sums = np.zeros(_BLOCK * n_sums * WIDTH, dtype=np.float32)
         places = np.zeros(tile, dtype=np.intp)
+        n_pairs = out.shape[1]
+        flat = out.reshape(-1)
         skipped = begin_i * n - begin_i * (begin_i + 1) // 2
         for first in range(begin_i, end_i, _BLOCK):
             last = min(first + _BLOCK, end_i)
@@ -168,19 +172,23 @@ def pair_kernel(n_tapers: int, names: tuple[str, ...]) -> LazyKernel:
                             found = _add_epoch(found, z, places, at_j, e * step, n_k, wanted)
                         add_to(found, sums, (i - first) * n_sums * WIDTH)
                 for i in range(first, min(last, j + WIDTH - 1)):
+                    mine = sums[(i - first) * n_sums * WIDTH :]
+                    if unsigned >= 0:
+                        for m in range(WIDTH):
+                            at = unsigned * WIDTH + m
+                            mine[at] = np.float32(2) * mine[at] - mine[signed * WIDTH + m]
                     lo, hi = max(i + 1 - j, 0), min(n - j, WIDTH)
-                    start = i * n - i * (i + 1) // 2 - i - 1 + j - skipped
+                    place = i * n - i * (i + 1) // 2 - i - 1 + j - skipped
                     for k in range(n_sums):
-                        new = sums[((i - first) * n_sums + k) * WIDTH :]
-                        old = out[k, start + lo : start + hi]
-                        if k == unsigned:
-                            total = sums[((i - first) * n_sums + signed) * WIDTH :]
-                            for m in range(hi - lo):
-                                old[m] += np.float32(2) * new[lo + m] - total[lo + m]
+                        if hi - lo < WIDTH:
+                            for m in range(lo, hi):
+                                old = 0.0 if fresh else flat[place + m]
+                                flat[place + m] = old + mine[k * WIDTH + m]
+                        elif fresh:
+                            widen(mine, k * WIDTH, 0, flat, place)
                         else:
-                            for m in range(hi - lo):
-                                old[m] += new[lo + m]
+                            widen(mine, k * WIDTH, 1, flat, place)
+                        place += n_pairs
 
-    return lazy_jit(["void(float32[::1], int64, int64, int64, int64, int64, float64[:, ::1])"])(
-        kernel
-    )
+    numbers = ", ".join(["int64"] * 5)
+    return lazy_jit([f"void(float32[::1], {numbers}, boolean, float64[:, ::1])"])(kernel)
