@@ -199,7 +199,8 @@ class AecMeasure:
         self, epochs: Sequence[npt.NDArray[np.float32]]
     ) -> tuple[npt.NDArray[np.float64], int]:
         """Return the sum of the epochs' correlations, axes (band, pair), and the unconverged."""
-        spectra = [epoch_spectrum(epoch, self._taper, self._threads) for epoch in epochs]
+        n_bins = max(window.n_bins for window in self._windows)
+        spectra = [epoch_spectrum(epoch, self._taper, self._threads, n_bins) for epoch in epochs]
         work = [(band, spectrum) for spectrum in spectra for band in range(len(self.bands))]
 
         def one(

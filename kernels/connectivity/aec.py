@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity.layout import aligned, n_pairs, whole_groups
+from brainforge.kernels.connectivity.layout import n_pairs, whole_groups
 from brainforge.kernels.jit import lazy_jit
+from brainforge.kernels.scratch import scratch
 
 
 @lazy_jit(["void(float32[:, :, ::1], float32[:, :, ::1], float64[::1], float64[::1])"])
@@ -86,7 +87,7 @@ def envelope_correlation(
     # Numba comes with it
     from brainforge.kernels.connectivity.envelope_pairs import pair_correlations
 
-    rows = aligned((n, 3, whole_groups(n_times)))
+    rows = scratch("envelope rows", (n, 3, whole_groups(n_times)), np.float32)
     means, variances, out = np.empty(n), np.empty(n), np.empty(n_pairs(n))
     single = np.ascontiguousarray(signal, dtype=np.complex64)
     _rows(single.view(np.float32).reshape(n, n_times, 2), rows, means, variances)

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity.fourier import demean
+from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class BandWindow:
     weights: npt.NDArray[np.float32]
     n_points: int
     keep: slice
+
+    @property
+    def n_bins(self) -> int:
+        """FFT bins needed, from 0 Hz on."""
+        return self.first_bin + len(self.weights)
 
     @property
     def n_kept(self) -> int:
@@ -118,8 +124,33 @@ def edge_taper(n_times: int, sfreq: float, edge: float = 1.0) -> npt.NDArray[np.
     return taper
 
 
+@lazy_jit(
+    [
+        "void(Array(float32, 2, 'C', readonly=True), Array(float32, 1, 'C', readonly=True), "
+        "float32[:, ::1])"
+    ]
+)
+def _tapered(epoch: Any, taper: Any, out: Any) -> None:
+    """Fill out (channel, time) with the epoch less its mean, tapered; zeros for a flat channel."""
+    n_times = len(taper)
+    for c in range(out.shape[0]):
+        x, y, start = epoch[c], out[c], epoch[c, 0]
+        total, moved = 0.0, np.float32(0)
+        for t in range(n_times):
+            off = x[t] - start
+            total += off
+            moved += abs(off)
+        mean = np.float32(total / n_times)
+        # a flat channel must not get a phase from rounding
+        for t in range(n_times):
+            y[t] = ((x[t] - start) - mean) * taper[t] if moved > np.float32(0) else np.float32(0)
+
+
 def epoch_spectrum(
-    epoch: npt.NDArray[Any], taper: npt.NDArray[np.float32], n_threads: int = 1
+    epoch: npt.NDArray[Any],
+    taper: npt.NDArray[np.float32],
+    n_threads: int = 1,
+    n_bins: int | None = None,
 ) -> npt.NDArray[np.complex64]:
     """Return the spectrum of one epoch without its mean, axes (channel, frequency).
 
@@ -128,6 +159,8 @@ def epoch_spectrum(
     epoch : array, axes (channel, time)
     taper : float32 array, axes (time,)
     n_threads : int
+    n_bins : int | None
+        Frequencies that are kept, from 0 Hz on; None keeps all.
     """
     if epoch.ndim != 2 or epoch.shape[1] != len(taper):
         raise KernelInputError(
@@ -135,13 +168,17 @@ def epoch_spectrum(
             expected=f"channels x {len(taper)} times",
             got=f"shape {epoch.shape}",
         )
-    out = np.empty((epoch.shape[0], len(taper) // 2 + 1), dtype=np.complex64)
+    kept = min(n_bins or len(taper), len(taper) // 2 + 1)
+    out = np.empty((epoch.shape[0], kept), dtype=np.complex64)
 
     def transform(part: slice) -> None:
         from scipy.fft import rfft
 
-        out[part] = rfft(demean(epoch[part], taper), axis=-1, overwrite_x=True)
+        tapered = scratch("tapered epoch", (part.stop - part.start, len(taper)), np.float32)
+        _tapered(signal[part], taper, tapered)
+        out[part] = rfft(tapered, axis=-1, overwrite_x=True)[:, :kept]
 
+    signal = np.ascontiguousarray(epoch, dtype=np.float32)
     parallel_map(transform, slices(len(epoch), -(-len(epoch) // 32)), n_threads)
     return out
 

@@ -1,8 +1,7 @@
 """The five sums over time of every pair of channels, in tiles of two by two channels.
 
-LLVM takes vectors of 256 bits for a loop even where the machine has 512, and a tile's inner
-loop then runs at three quarters of what it could. So that loop is written as LLVM vectors of
-`LANES` floats. Whatever the machine lacks, LLVM splits.
+Left to itself LLVM takes vectors of 256 bits for a loop even where the machine has 512, and
+brings the twenty sums of a tile together one by one. So both are written here as vectors.
 
 Numba is imported with this module: import it where it is used.
 """
@@ -13,72 +12,48 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from brainforge.kernels.jit import lazy_jit
-
-
-def _lanes() -> int:
-    try:
-        return 16 if binding.get_host_cpu_features().get("avx512f") else 8
-    except RuntimeError:  # not known on every processor
-        return 8
-
-
-#: floats of a vector: the 20 sums of a tile fit the 32 registers of AVX-512
-LANES = _lanes()
+from brainforge.kernels.vectors import FLOATS, WIDTH, Emitter
 
 _BLOCK = 48
 #: samples summed in float32 before they go to the float64 sums
 _CHUNK = 496
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _PAIR = ir.VectorType(ir.DoubleType(), 2)
 
 
-class _Vectors:
-    """The few vector operations of the tile."""
+class _Tile:
+    """What the tile's loop is made of."""
 
     def __init__(self, builder: Any, word: Any) -> None:
-        self._builder, self._word = builder, word
-
-    def _call(self, name: str, *args: Any) -> Any:
-        module, of = self._builder.module, f"llvm.{name}.v{LANES}f32"
-        function = module.globals.get(of)
-        if function is None:
-            function = ir.Function(module, ir.FunctionType(_FLOATS, [_FLOATS] * len(args)), of)
-        return self._builder.call(function, args)
-
-    def load(self, row: Any, at: Any) -> Any:
-        """Load LANES floats at an offset."""
-        pointer = self._builder.gep(row, [at])
-        return self._builder.load(
-            self._builder.bitcast(pointer, _FLOATS.as_pointer()), align=4 * LANES
-        )
+        self._builder, self._word, self._emit = builder, word, Emitter(builder)
 
     def row(self, rows: Any, n_times: Any, channel: Any, which: int) -> Any:
         """Return a pointer to re, im or inverse of a channel."""
         b = self._builder
-        first = b.mul(b.add(b.mul(channel, ir.Constant(self._word, 3)),
-                            ir.Constant(self._word, which)), n_times)  # fmt: skip
-        return b.gep(rows, [first])
+        first = b.add(b.mul(channel, ir.Constant(self._word, 3)), ir.Constant(self._word, which))
+        return b.gep(rows, [b.mul(first, n_times)])
+
+    def load(self, rows: Sequence[Any], at: Any) -> list[Any]:
+        """Return re, im and inverse from sample ``at`` on."""
+        return [self._emit.load(row, at) for row in rows]
 
     def five(self, i: Sequence[Any], j: Sequence[Any], sums: Sequence[Any]) -> None:
         """Add c, o, o squared, h and h squared of two channels to ``sums``."""
-        b = self._builder
+        b, emit = self._builder, self._emit
         (ar, ai, aw), (cr, ci, cw) = i, j
-        c = self._call("fabs", self._call("fmuladd", ai, cr, b.fneg(b.fmul(ar, ci))))
-        o, h = b.fmul(c, cw), b.fmul(c, aw)
-        for at, value in ((0, c), (1, o), (3, h)):
-            b.store(b.fadd(b.load(sums[at]), value), sums[at])
-        for at, value in ((2, o), (4, h)):
-            b.store(self._call("fmuladd", value, value, b.load(sums[at])), sums[at])
+        c = emit.size(emit.sub(emit.mul(ai, cr), emit.mul(ar, ci)))
+        o, h = emit.mul(c, cw), emit.mul(c, aw)
+        for place, value in zip(sums, (c, o, emit.mul(o, o), h, emit.mul(h, h))):
+            b.store(emit.add(b.load(place), value), place)
 
     def two_totals(self, one: Any, two: Any) -> Any:
         """Return the sums over the lanes of two vectors, side by side in float64."""
-        b, width = self._builder, LANES
+        b, width = self._builder, WIDTH
         while width > 1:
             half = width // 2
             lanes = (*range(half), *range(width, width + half))
@@ -113,26 +88,24 @@ def _add_tile(
         word = context.get_value_type(types.intp)
         n_times = builder.extract_value(array.shape, 2)
         width = builder.extract_value(place.shape, 2)
-        vectors = _Vectors(builder, word)
+        tile = _Tile(builder, word)
         pointers = [
-            [vectors.row(array.data, n_times, builder.extract_value(args[1], k), which)
+            [tile.row(array.data, n_times, builder.extract_value(args[1], k), which)
              for which in range(3)]
             for k in range(4)
         ]  # fmt: skip
         alloca: Any = cgutils.alloca_once
-        sums = [[alloca(builder, _FLOATS) for _ in range(5)] for _ in range(4)]
+        sums = [[alloca(builder, FLOATS) for _ in range(5)] for _ in range(4)]
         for one in (one for pair in sums for one in pair):
-            builder.store(ir.Constant(_FLOATS, None), one)
-        step = ir.Constant(word, LANES)
+            builder.store(ir.Constant(FLOATS, None), one)
+        step = ir.Constant(word, WIDTH)
         with cgutils.for_range_slice(builder, args[2], args[3], step, word) as (at, _):
-            i, i1, j, j1 = ([vectors.load(row, at) for row in three] for three in pointers)
+            i, i1, j, j1 = (tile.load(three, at) for three in pointers)
             for five, one, two in zip(sums, (i, i, i1, i1), (j, j1, j, j1)):
-                vectors.five(one, two, five)
+                tile.five(one, two, five)
         for side in range(2):
             for s in range(5):
-                totals = vectors.two_totals(
-                    *(builder.load(sums[2 * side + k][s]) for k in range(2))
-                )
+                totals = tile.two_totals(*(builder.load(sums[2 * side + k][s]) for k in range(2)))
                 row = builder.mul(ir.Constant(word, 5 * side + s), width)
                 pointer = builder.gep(place.data, [builder.add(row, args[5])])
                 pointer = builder.bitcast(pointer, _PAIR.as_pointer())
