@@ -85,7 +85,10 @@ class FieldSplit:
         left = self.frame[np.asarray(use) & self.good]
         # the frame is orthonormal over all good channels, so this is 1 minus what is lost
         kept = left.T @ left
-        if len(left) < kept.shape[0] or np.linalg.eigvalsh(kept)[0] < LEAST_INFORMATION:
+        if (
+            len(left) < kept.shape[0]
+            or np.linalg.eigvalsh(kept).min(initial=1.0) < LEAST_INFORMATION
+        ):
             return None
         found = np.zeros(self.frame.T.shape)
         found[:, np.asarray(use) & self.good] = np.linalg.solve(kept, left.T)

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.apply import apply_matrix
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.field_split import FieldSplit
 from brainforge.kernels.parallel import parallel_map
 
@@ -86,6 +87,7 @@ def least_samples(split: FieldSplit) -> int:
     return SAMPLES_PER_DIMENSION * (split.n_inside + split.n_residual)
 
 
+@kernel(device="brainforge.kernels.device.tsss:tsss_window", tolerance=1e-5)
 def tsss_window(
     data: npt.NDArray[np.float32],
     split: FieldSplit,
