@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.namespace import dtype_name
 
 Array = npt.NDArray[Any]
 Runs = npt.NDArray[np.int64]
@@ -74,14 +75,7 @@ def band_limit(
     KernelInputError
         Integers instead of floats, a band that is empty or wholly above Nyquist.
     """
-    if x.dtype not in (np.float32, np.float64):
-        raise KernelInputError(where="x", expected="float32 or float64", got=str(x.dtype))
-    if not 0 <= low < high or low >= sfreq / 2:
-        raise KernelInputError(
-            where="band",
-            expected=f"0 <= low < high and low under {sfreq / 2:g} Hz",
-            got=f"{low:g} to {high:g} Hz",
-        )
+    check_band(x, sfreq, low, high)
     out = np.zeros(x.shape, dtype=x.dtype)
     for start, stop in as_runs(runs, x.shape[-1]):
         if stop > start:
@@ -89,18 +83,80 @@ def band_limit(
     return out
 
 
-def _filtered(x: Array, sfreq: float, low: float, high: float) -> Array:
-    from scipy.fft import irfft, next_fast_len, rfft
+def analytic_band(x: Array, sfreq: float, low: float, high: float) -> Array:
+    """Return the analytic signal of ``x`` limited to a band, one continuous run.
+
+    Parameters
+    ----------
+    x : float array, axes (..., sample)
+    sfreq : float
+        In Hz.
+    low, high : float
+        As of `band_limit`, ``low`` above 0.
+
+    Returns
+    -------
+    complex array, axes (..., sample)
+        Its real part is what `band_limit` gives; of the input's precision.
+
+    Raises
+    ------
+    KernelInputError
+        As `band_limit`, or for a band that begins at 0.
+    """
+    from scipy.fft import ifft
+
+    check_band(x, sfreq, low, high)
+    if not low > 0:
+        raise KernelInputError(where="low", expected="above 0 Hz", got=f"{low:g} Hz")
+    n = x.shape[-1]
+    if not n:
+        return np.zeros(x.shape, dtype=np.result_type(x.dtype, np.complex64))
+    spectrum, pad, length = _spectrum(x - x.mean(axis=-1, keepdims=True), sfreq, low, high)
+    # negative frequencies are nothing, positive ones count twice
+    spectrum[..., 1 : (length + 1) // 2] *= 2
+    return ifft(spectrum, length)[..., pad : pad + n]
+
+
+def check_band(x: Array, sfreq: float, low: float, high: float) -> None:
+    """Raise KernelInputError where a band or the type of the samples is impossible."""
+    if dtype_name(x) not in ("float32", "float64"):
+        raise KernelInputError(where="x", expected="float32 or float64", got=str(x.dtype))
+    if not 0 <= low < high or low >= sfreq / 2:
+        raise KernelInputError(
+            where="band",
+            expected=f"0 <= low < high and low under {sfreq / 2:g} Hz",
+            got=f"{low:g} to {high:g} Hz",
+        )
+
+
+def padding(n: int, sfreq: float, low: float, high: float) -> int:
+    """Return how many samples to mirror at either end of ``n``.
+
+    Two periods of the lowest frequency or six of the highest, or what the run allows.
+    """
+    return min(int(sfreq * (2 / low if low else 6 / high)) + 1, n - 1)
+
+
+def _spectrum(x: Array, sfreq: float, low: float, high: float) -> tuple[Array, int, int]:
+    """Return the limited spectrum of the mirrored samples, their padding and its length."""
+    from scipy.fft import next_fast_len, rfft
 
     n = x.shape[-1]
-    mean = x.mean(axis=-1, keepdims=True)
-    x = x - mean
-    # two periods of the lowest frequency or six of the highest, or what the run allows
-    pad = min(int(sfreq * (2 / low if low else 6 / high)) + 1, n - 1)
+    pad = padding(n, sfreq, low, high)
     length = next_fast_len(n + 2 * pad, real=True)
     spectrum = rfft(np.concatenate([x[..., pad:0:-1], x, x[..., -2 : -2 - pad : -1]], -1), length)
-    freqs = np.fft.rfftfreq(length, 1 / sfreq)
-    response = band_response(freqs, low, high, max(low / 2, 1e-9), high / 4)
+    response = band_response(
+        np.fft.rfftfreq(length, 1 / sfreq), low, high, max(low / 2, 1e-9), high / 4
+    )
     spectrum *= response.astype(x.dtype)
-    out = irfft(spectrum, length)[..., pad : pad + n]
+    return spectrum, pad, length
+
+
+def _filtered(x: Array, sfreq: float, low: float, high: float) -> Array:
+    from scipy.fft import irfft
+
+    mean = x.mean(axis=-1, keepdims=True)
+    spectrum, pad, length = _spectrum(x - mean, sfreq, low, high)
+    out = irfft(spectrum, length)[..., pad : pad + x.shape[-1]]
     return out if low else out + mean

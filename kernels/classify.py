@@ -19,6 +19,8 @@ import numpy.typing as npt
 from brainforge.errors import KernelInputError
 from brainforge.kernels.band_limit import Runs, as_runs, band_limit
 from brainforge.kernels.blink import BLINK_BAND
+from brainforge.kernels.namespace import namespace, to_host
+from brainforge.kernels.psd import WelchPlan, welch_sums
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -27,35 +29,35 @@ Floats = npt.NDArray[np.float64]
 SEGMENT = 2.0
 
 
-def power_spectra(x: Array, sfreq: float, *, runs: Runs | None = None) -> tuple[Floats, Floats]:
+def power_spectra(
+    x: Array, sfreq: float, *, runs: Runs | None = None, n_threads: int = 1
+) -> tuple[Floats, Floats]:
     """Return Welch spectra of components: Hann segments of 2 s, half overlapping.
 
     Parameters
     ----------
     x : float array, axes (component, sample)
+        On the host or a device; taken in float32.
     sfreq : float
     runs : int array, axes (run, start/stop) | None
         No segment crosses from one run to another.
+    n_threads : int
 
     Returns
     -------
     freqs : float64 array, axes (frequency,), Hz
     psd : float64 array, axes (component, frequency), unit**2/Hz; NaN where no run holds 2 s.
     """
-    from scipy.fft import rfft
-
     n = int(SEGMENT * sfreq)
-    taper = np.hanning(n + 1)[:-1]
-    total, count = np.zeros((len(x), n // 2 + 1)), 0
+    plan = WelchPlan(sfreq, n, n // 2)
+    single = namespace(x).astype(x, namespace(x).float32, copy=False)
+    total, count = np.zeros((x.shape[0], n // 2 + 1)), 0
     for start, stop in as_runs(runs, x.shape[-1]):
-        for at in range(start, stop - n + 1, n // 2):
-            part = x[:, at : at + n]
-            spectrum = rfft((part - part.mean(axis=1, keepdims=True)) * taper)
-            total += spectrum.real**2 + spectrum.imag**2
-            count += 1
-    density = total / max(count, 1) * 2 / (sfreq * np.sum(taper**2))
-    freqs = np.fft.rfftfreq(n, 1 / sfreq).astype(np.float64)
-    return freqs, density if count else np.full_like(density, np.nan)
+        segments = plan.n_segments(int(stop - start))
+        if segments:
+            total += to_host(welch_sums(single[:, start:stop], plan, n_threads=n_threads)[0])
+        count += segments
+    return plan.freqs, total / count if count else np.full_like(total, np.nan)
 
 
 def line_ratio_db(freqs: Floats, psd: Floats, line_freq: float, h_freq: float) -> Floats:

@@ -8,6 +8,7 @@ events, from a uniform distribution; its significance after Stephens 1970.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.band_limit import Runs, band_limit
-from brainforge.kernels.peaks import windows
+from brainforge.kernels.band_limit import Runs, analytic_band, as_runs, band_limit
+from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.peaks import whole_windows, windows
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -28,6 +30,8 @@ PHASE_BAND = (10.0, 20.0)
 PHASE_LAGS, PHASE_PAD = 0.25, 0.5
 #: events used at most, evenly spread: the statistics of a long recording need no more
 MOST_EVENTS = 200
+#: traces worked on at a time: their stretches stay in the second-level cache
+ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def kuiper_log10_p(distance: Array, n: int) -> Floats:
 
 
 def phase_statistics(
-    x: Array, events: Index, sfreq: float, *, runs: Runs | None = None
+    x: Array, events: Index, sfreq: float, *, runs: Runs | None = None, n_threads: int = 1
 ) -> PhaseStatistics:
     """Return how consistent the phases of traces are around events.
 
@@ -100,18 +104,33 @@ def phase_statistics(
         In Hz.
     runs : int array, axes (run, start/stop) | None
         Continuous stretches; events nearer than 0.75 s to an end are left out.
+    n_threads : int
+        Threads over traces.
+
+    Raises
+    ------
+    KernelInputError
+        Traces that are not of two axes, or a rate below twice the band's upper edge.
     """
-    cut, n = _around(x, events, sfreq, PHASE_LAGS + PHASE_PAD, runs)
-    if n < 3:
-        return PhaseStatistics(np.zeros(len(x)), np.zeros(len(x)), n)
-    limited = band_limit(cut, sfreq, *PHASE_BAND)
-    pad = int(PHASE_PAD * sfreq)
-    phases = np.angle(_analytic(limited))[..., pad:-pad]
-    distance = kuiper(np.moveaxis(phases, 1, 0)).max(axis=-1)
+    samples = usable(x, events, sfreq, PHASE_LAGS + PHASE_PAD, runs)
+    if len(samples) < 3:
+        return PhaseStatistics(np.zeros(len(x)), np.zeros(len(x)), len(samples))
+    half, pad = int((PHASE_LAGS + PHASE_PAD) * sfreq), int(PHASE_PAD * sfreq)
+
+    def farthest(some: Array) -> Floats:
+        cut, _ = windows(some, samples, half, half + 1)
+        phases = np.angle(analytic_band(cut, sfreq, *PHASE_BAND)[..., pad:-pad])
+        return kuiper(np.moveaxis(phases, 1, 0)).max(axis=-1, initial=0.0)
+
+    distance = _by_rows(farthest, x, n_threads)
+    return PhaseStatistics(distance, phase_log10_p(distance, len(samples)), len(samples))
+
+
+def phase_log10_p(distance: Floats, n: int) -> Floats:
+    """Return the significance of the largest of all lags' distances."""
     # lags within one period of the band's width are not independent
     tests = 2 * PHASE_LAGS * (PHASE_BAND[1] - PHASE_BAND[0])
-    log10_p = np.minimum(kuiper_log10_p(distance, n) + np.log10(tests), 0.0)
-    return PhaseStatistics(distance, log10_p, n)
+    return np.minimum(kuiper_log10_p(distance, n) + np.log10(tests), 0.0)
 
 
 def locked_share(
@@ -122,6 +141,7 @@ def locked_share(
     lags: tuple[float, float],
     *,
     runs: Runs | None = None,
+    n_threads: int = 1,
 ) -> Floats:
     """Return the share of each trace's power around events that repeats at every event.
 
@@ -136,47 +156,53 @@ def locked_share(
     band : (low, high) in Hz
     lags : (first, last) in seconds
     runs : int array, axes (run, start/stop) | None
+    n_threads : int
+        Threads over traces.
 
     Returns
     -------
     float64 array, axes (trace,)
         0 where fewer than two events have a whole stretch.
     """
-    # the filter settles within a period of its lower edge, or about 1.5 of its upper one
-    reach = max(-lags[0], lags[1]) + (1.0 / band[0] if band[0] else 1.5 / band[1])
-    cut, n = _around(x, events, sfreq, reach, runs)
+    reach = settling(band, lags)
+    samples = usable(x, events, sfreq, reach, runs)
+    n, half = len(samples), int(reach * sfreq)
     if n < 2:
         return np.zeros(len(x))
-    centre = cut.shape[-1] // 2
-    limited = band_limit(cut, sfreq, *band).astype(np.float64)
-    near = limited[..., centre + int(lags[0] * sfreq) : centre + int(lags[1] * sfreq) + 1]
-    single = (near**2).mean(axis=(1, 2))
-    average = (near.mean(axis=1) ** 2).mean(axis=1)
-    free = (average - single / n) / (1 - 1 / n)
-    return np.divide(np.maximum(free, 0.0), single, out=np.zeros(len(x)), where=single > 0)
+    near = slice(half + int(lags[0] * sfreq), half + int(lags[1] * sfreq) + 1)
+
+    def share(some: Array) -> Floats:
+        cut, _ = windows(some, samples, half, half + 1)
+        limited = band_limit(cut, sfreq, *band)[..., near].astype(np.float64)
+        single = (limited**2).mean(axis=(1, 2))
+        average = (limited.mean(axis=1) ** 2).mean(axis=1)
+        free = (average - single / n) / (1 - 1 / n)
+        return np.divide(np.maximum(free, 0.0), single, out=np.zeros(len(some)), where=single > 0)
+
+    return _by_rows(share, x, n_threads)
 
 
-def _around(
-    x: Array, events: Index, sfreq: float, reach: float, runs: Runs | None
-) -> tuple[Array, int]:
+def settling(band: tuple[float, float], lags: tuple[float, float]) -> float:
+    """Return seconds to cut out on either side of an event for lags in a band."""
+    # the filter settles within a period of its lower edge, or about 1.5 of its upper one
+    return max(-lags[0], lags[1]) + (1.0 / band[0] if band[0] else 1.5 / band[1])
+
+
+def usable(x: Array, events: Index, sfreq: float, reach: float, runs: Runs | None) -> Index:
+    """Return the events with ``reach`` seconds on either side in one run, `MOST_EVENTS` at most."""
     if x.ndim != 2:
-        raise KernelInputError(where="x", expected="traces x samples", got=f"shape {x.shape}")
+        raise KernelInputError(
+            where="x", expected="traces x samples", got=f"shape {tuple(x.shape)}"
+        )
     events = np.asarray(events, dtype=np.int64)
     if len(events) > MOST_EVENTS:
         events = events[np.linspace(0, len(events) - 1, MOST_EVENTS).astype(np.int64)]
     half = int(reach * sfreq)
-    cut, kept = windows(x, events, half, half + 1, runs)
-    return cut, len(kept)
+    return events[whole_windows(events, half, half + 1, as_runs(runs, x.shape[-1]))]
 
 
-def _analytic(x: Array) -> Array:
-    """Return the analytic signal along the last axis."""
-    from scipy.fft import fft, ifft
-
-    n = x.shape[-1]
-    gain = np.zeros(n, dtype=x.dtype)
-    gain[0] = 1
-    gain[1 : (n + 1) // 2] = 2
-    if n % 2 == 0:
-        gain[n // 2] = 1
-    return ifft(fft(x) * gain)
+def _by_rows(figure: Callable[[Array], Floats], x: Array, n_threads: int) -> Floats:
+    """Return a figure of each trace, a few traces at a time."""
+    pieces = slices(len(x), -(-len(x) // ROWS))
+    parts = parallel_map(lambda piece: figure(x[piece]), pieces, n_threads)
+    return np.concatenate([np.zeros(0), *parts])

@@ -94,10 +94,14 @@ def windows(
         Positions within ``samples``.
     """
     samples = np.asarray(samples, dtype=np.int64)
-    bounds = as_runs(runs, x.shape[-1])
-    if not len(bounds) or not len(samples):
-        return np.zeros((*x.shape[:-1], 0, before + after), dtype=x.dtype), np.zeros(0, np.int64)
-    run = np.clip(np.searchsorted(bounds[:, 0], samples, side="right") - 1, 0, None)
-    whole = (samples - before >= bounds[run, 0]) & (samples + after <= bounds[run, 1])
-    kept = np.flatnonzero(whole)
+    kept = whole_windows(samples, before, after, as_runs(runs, x.shape[-1]))
     return x[..., samples[kept][:, None] + np.arange(-before, after)], kept
+
+
+def whole_windows(samples: Index, before: int, after: int, runs: Runs) -> Index:
+    """Return the positions of the events whose stretches lie within one run."""
+    if not len(runs) or not len(samples):
+        return np.zeros(0, np.int64)
+    run = np.clip(np.searchsorted(runs[:, 0], samples, side="right") - 1, 0, None)
+    whole = (samples - before >= runs[run, 0]) & (samples + after <= runs[run, 1])
+    return np.flatnonzero(whole)

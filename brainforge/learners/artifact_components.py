@@ -55,6 +55,7 @@ def component_scores(
     fields: Fields,
     events: dict[str, Index],
     spectra: tuple[Floats, Floats],
+    n_threads: int = 1,
 ) -> list[dict[str, float]]:
     """Return each component's scores by name (see `brainforge.kernels.classify.verdict`).
 
@@ -67,6 +68,7 @@ def component_scores(
     events : dict
         "ecg" and "eog" -> columns of the events.
     spectra : (freqs, psd)
+    n_threads : int
     """
     sfreq, runs, x = info.sfreq, sources.runs, sources.x
     high = min(75.0, 0.9 * (info.lowpass or sfreq / 2), 0.45 * sfreq)
@@ -81,14 +83,14 @@ def component_scores(
         columns["line_db"] = classify.line_ratio_db(*spectra, info.line_freq, top)
         columns["line_share"] = classify.line_share(*spectra, info.line_freq)
     if len(events["ecg"]):
-        phases = phase_statistics(x, events["ecg"], sfreq, runs=runs)
+        phases = phase_statistics(x, events["ecg"], sfreq, runs=runs, n_threads=n_threads)
         columns["ecg_phase"], columns["ecg_log10_p"] = phases.distance, phases.log10_p
         columns["ecg_locked"] = locked_share(
-            x, events["ecg"], sfreq, HEART_BAND, HEART_LAGS, runs=runs
+            x, events["ecg"], sfreq, HEART_BAND, HEART_LAGS, runs=runs, n_threads=n_threads
         )
     if len(events["eog"]):
         columns["eog_locked"] = locked_share(
-            x, events["eog"], sfreq, BLINK_BAND, BLINK_LAGS, runs=runs
+            x, events["eog"], sfreq, BLINK_BAND, BLINK_LAGS, runs=runs, n_threads=n_threads
         )
     eog = [n for n in sources.references if info.channel(n).kind == "eog"]
     if eog:

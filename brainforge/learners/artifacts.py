@@ -127,12 +127,14 @@ def learn_artifacts(
             sources = sources_of(part, traces, threads)
         tell("artifacts: judging components", 0.0)
         components, freqs = _components(
-            plan, part, sources, info, events, thresholds or Thresholds(), params
+            plan, part, sources, info, events, thresholds or Thresholds(), params, threads
         )
         if plan.method == "ica" and params.method != "none":
             rest = locked_rest(part, plan.white.scale, sources, info.sfreq, events, components)
             sources = sources_of(rest.part, traces, threads)
-            more, _ = _components(plan, rest.part, sources, info, events, Thresholds(), params)
+            more, _ = _components(
+                plan, rest.part, sources, info, events, Thresholds(), params, threads
+            )
             components = _with_rest(components, more, rest.replaced)
             part = part.joined(rest.part)
     return _model(plan, part, operator, info, params, components, freqs, trains)
@@ -211,13 +213,14 @@ def _components(
     events: dict[str, npt.NDArray[np.int64]],
     thresholds: Thresholds,
     params: ArtifactRecipe,
+    threads: int,
 ) -> tuple[tuple[Component, ...], Floats]:
     """Return the judged components and the frequencies of their spectra."""
     some = excerpt(sources, int(MOST_SCORED_S * info.sfreq))
     inside = {k: some.columns(sources.absolute(v)) for k, v in events.items()}
     fields = Fields(part.topographies, plan.white.scale, head_positions(info, plan.names))
-    spectra = power_spectra(some.x, info.sfreq, runs=some.runs)
-    scores = component_scores(some, info, fields, inside, spectra)
+    spectra = power_spectra(some.x, info.sfreq, runs=some.runs, n_threads=threads)
+    scores = component_scores(some, info, fields, inside, spectra, threads)
     components = describe(
         spectra,
         fields,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.band_limit import as_runs, band_limit, band_response
+from brainforge.kernels.band_limit import analytic_band, as_runs, band_limit, band_response
 
 
 def test_passes_its_band_and_stops_the_rest():
@@ -69,3 +69,19 @@ def test_bad_input_is_named():
     for runs in ([[0, 20]], [[5, 8], [2, 4]], [[-1, 3]]):
         with pytest.raises(KernelInputError, match="runs"):
             as_runs(np.array(runs), 10)
+
+
+def test_analytic_band_is_the_band_and_its_hilbert_transform():
+    from scipy.signal import hilbert
+
+    x = np.random.default_rng(5).normal(size=(2, 3, 1_001))
+    z = analytic_band(x, 250.0, 10.0, 20.0)
+    np.testing.assert_allclose(z.real, band_limit(x, 250.0, 10.0, 20.0), atol=1e-12)
+    # away from the ends, where the mirrored samples of one and the wrapped ones of the other differ
+    want = hilbert(band_limit(x, 250.0, 10.0, 20.0))
+    assert np.abs(z - want)[..., 200:-200].max() < 0.02 * np.abs(want).max()
+    assert analytic_band(x.astype(np.float32), 250.0, 10.0, 20.0).dtype == np.complex64
+    assert analytic_band(x[..., :0], 250.0, 10.0, 20.0).shape == (2, 3, 0)
+    assert np.isfinite(analytic_band(x[..., :1], 250.0, 10.0, 20.0)).all()
+    with pytest.raises(KernelInputError, match="low"):
+        analytic_band(x, 250.0, 0.0, 20.0)

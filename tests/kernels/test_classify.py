@@ -35,7 +35,7 @@ def test_spectra_equal_scipy_and_do_not_cross_runs():
     freqs, psd = power_spectra(x, SFREQ)
     want_freqs, want = welch(x, SFREQ, nperseg=500, noverlap=250)
     np.testing.assert_allclose(freqs, want_freqs)
-    np.testing.assert_allclose(psd[:, 1:-1], want[:, 1:-1], rtol=1e-9)
+    np.testing.assert_allclose(psd[:, 1:], want[:, 1:], rtol=1e-5)
     runs = np.array([[0, 4_000], [5_000, 10_000]])
     x[:, 4_000:5_000] = np.nan
     assert np.isfinite(power_spectra(x, SFREQ, runs=runs)[1]).all()
