@@ -3,7 +3,9 @@
 de Cheveigné (2020, NeuroImage 207:116356). The data are split into a part smoothed over one
 mains period, which holds no mains, and the residual. In the residual the directions in which
 the mains' share of the power is largest are found (denoising source separation) and projected
-out; the smoothed part stays as it is. The long data are gone through a few times only: one Gram
+out; the smoothed part stays as it is. Both powers are taken under a Hann weight: without it the
+mains leaks out of its bins, and the directions are spent on keeping the leakage small rather
+than the brain large. The long data are gone through a few times only: one Gram
 matrix, one product with the harmonics' waves, one low-rank update. Everything else happens on
 matrices of the size of the number of channels.
 """
@@ -27,6 +29,8 @@ F64 = npt.NDArray[np.float64]
 _RIDGE = 1e-6
 #: a component is taken for mains above this many times what chance gives, if that is below 0.95
 _ABOVE_CHANCE, _SURE = 2.0, 0.95
+#: share of the samples that a Hann weight leaves for a mean square: (3/8)^2 / (35/128)
+_HANN_SAMPLES = 0.514
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,12 @@ def line_waves(n: int, sfreq: float, line_freq: float, half_width: float) -> F32
     return out
 
 
+def hann(n: int) -> F32:
+    """Return a Hann window of unit mean square, without zeros at its ends."""
+    window = np.sin(np.pi * (np.arange(n) + 0.5) / max(n, 1)) ** 2
+    return (window * np.sqrt(8 / 3)).astype(np.float32)
+
+
 def chance_score(n_samples: int, n_channels: int, n_waves: int) -> float:
     """Return the largest share of power at the waves that some direction of white noise has.
 
@@ -151,10 +161,11 @@ def fit_line(
     Parameters
     ----------
     covariance : float64 array, axes (channel, channel)
-        Mean product of the residual over ``n_samples`` samples.
+        Mean product of the weighted residual.
     lines : float64 array, axes (channel, 2 * bin)
-        The residual times the waves, over the root of ``n_samples``.
+        The weighted residual times the waves, over the root of the number of samples.
     n_samples : int
+        Samples that say as much without a weight.
     n_remove : int | None
         Components to remove; None for those whose score is more than twice what chance gives.
 
@@ -229,13 +240,15 @@ def zapline(
     if not n_channels or not len(waves):
         none = np.zeros((0, n_channels))
         return data.astype(np.float32), LineFit(np.zeros(0), 1.0, none, none.T)
-    size = np.sqrt(np.mean(np.square(residual), axis=1, dtype=np.float64))
-    unit = np.where(size > 0, size, 1.0)
+    taper = hann(n)
+    size = np.abs(residual).max(axis=1)
     # to order one before float32 products, whatever the sensors' units
+    unit = np.where(size > 0, size, 1.0).astype(np.float64)
     residual /= unit.astype(np.float32)[:, None]
-    covariance = (residual @ residual.T).astype(np.float64) / n
-    lines = (residual @ waves.T).astype(np.float64) / np.sqrt(n)
-    fit = fit_line(covariance, lines, n, n_remove=n_remove)
+    weighted = residual * taper
+    covariance = (weighted @ weighted.T).astype(np.float64) / n
+    lines = (weighted @ waves.T).astype(np.float64) / np.sqrt(n)
+    fit = fit_line(covariance, lines, int(_HANN_SAMPLES * n), n_remove=n_remove)
     fit = LineFit(fit.scores, fit.chance, fit.unmixing / unit, fit.mixing * unit[:, None])
     if not fit.n_removed:
         return data.astype(np.float32), fit

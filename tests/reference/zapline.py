@@ -23,15 +23,17 @@ def zapline(x, sfreq, line_freq, n_remove, half_width=0.5):
     """Return the cleaned window and the scores of all components."""
     n = x.shape[1]
     rest = residual(x, sfreq / line_freq)
-    spectrum = np.fft.rfft(rest, axis=1)
+    weighted = rest * np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2
+    spectrum = np.fft.rfft(weighted, axis=1)
     freqs = np.fft.rfftfreq(n, 1 / sfreq)
     harmonics = line_freq * np.arange(1, int(np.ceil(sfreq / 2 / line_freq)))
     near = np.abs(freqs[:, None] - harmonics)
     chosen = (near <= half_width).any(axis=1)
     chosen[near.argmin(axis=0)] = True
     line = np.fft.irfft(np.where(chosen, spectrum, 0), n, axis=1)
-    scores, filters = scipy.linalg.eigh(line @ line.T, rest @ rest.T)
+    scores, filters = scipy.linalg.eigh(line @ line.T, weighted @ weighted.T)
     best = filters[:, ::-1][:, :n_remove]
     sources = best.T @ rest
-    weights = np.linalg.lstsq(sources.T, rest.T, rcond=None)[0]
+    seen = best.T @ weighted
+    weights = np.linalg.lstsq(seen.T, weighted.T, rcond=None)[0]
     return x - weights.T @ sources, scores[::-1]
