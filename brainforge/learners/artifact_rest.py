@@ -55,7 +55,7 @@ class Rest:
 def locked_rest(
     part: Separation,
     scale: Floats,
-    sources: Traces,
+    traces: Traces,
     sfreq: float,
     events: dict[str, Index],
     components: tuple[Component, ...],
@@ -68,8 +68,8 @@ def locked_rest(
         Uncorrelated components of unit variance.
     scale : float64 array, axes (channel,)
         Makes channels of different kinds comparable.
-    sources : Traces
-        The components' time courses.
+    traces : Traces
+        Time courses of the principal components, centred.
     sfreq : float
     events : dict
         "ecg" and "eog" -> columns of the events.
@@ -82,10 +82,10 @@ def locked_rest(
     found, replaced = np.zeros((len(unit), 0)), {}
     verdicts: list[Verdict] = []
     for kind in ("ecg", "eog"):
-        halves, n = _averages(sources, events[kind], sfreq, kind)
+        halves, n = _averages(traces, events[kind], sfreq, kind)
         if n < FEWEST:
             continue
-        halves = _at_course(halves, products)
+        halves = _at_course(part.unmixing @ halves, products)
         left, agreement = _left(halves, np.column_stack([unit[:, out], found]), products)
         if left <= MOST_LEFT or agreement <= LEAST_AGREEMENT:
             continue
@@ -106,15 +106,15 @@ def kept_for(component: Component, other: int) -> Component:
     return replace(component, removed=False, reason=reason)
 
 
-def _averages(sources: Traces, at: Index, sfreq: float, kind: str) -> tuple[Floats, int]:
-    """Return averages of even and odd events, axes (even/odd, component, lag), and their number."""
+def _averages(traces: Traces, at: Index, sfreq: float, kind: str) -> tuple[Floats, int]:
+    """Return averages of even and odd events, axes (even/odd, trace, lag), and their number."""
     _, _, lags, h_freq = PLANS[kind]
     if len(at) > MOST_EVENTS:
         at = at[np.linspace(0, len(at) - 1, MOST_EVENTS).astype(np.int64)]
     before, after = round((PAD - lags[0]) * sfreq), round((PAD + lags[1]) * sfreq)
-    cut, kept = windows(sources.x, at, before, after, sources.runs)
+    cut, kept = windows(traces.x, at, before, after, traces.runs)
     if len(kept) < FEWEST:
-        return np.zeros((2, len(sources.x), 1)), len(kept)
+        return np.zeros((2, len(traces.x), 1)), len(kept)
     halves = np.stack([cut[:, half::2].mean(axis=1, dtype=np.float64) for half in (0, 1)])
     pad = round(PAD * sfreq)
     return band_limit(halves, sfreq, 0.0, h_freq)[..., pad:-pad], len(kept)

@@ -56,6 +56,7 @@ from brainforge.result import Component, EventTrain
 MOST_COLUMNS = 1_250_000
 #: seconds that scores and spectra rest on at most, evenly spread
 MOST_SCORED_S = 300.0
+DEFAULTS = Thresholds()
 
 Floats = npt.NDArray[np.float64]
 
@@ -116,25 +117,25 @@ def learn_artifacts(
         )  # fmt: skip
         tell("artifacts: separating", 0.0)
         plan = with_method(plan, params, traces.n_columns * every)
-        traces = _centred(traces, len(plan.white.whitener))
+        traces = _centred(traces, len(plan.white.whitener), threads)
         part = separate(plan, traces, threads, earlier(start, plan))
-        sources = sources_of(part, traces, threads)
         tell("artifacts: finding heart and eyes", 0.0)
-        trains = _events(working, plan, part, sources, info, every, threads)
+        some = excerpt(traces, int(MOST_SCORED_S * info.sfreq))
+        shown = sources_of(part, some, threads)
+        trains = _events(working, plan, part, traces, shown, info, every, threads)
         events = {t.kind: traces.columns(t.samples // info.decim) for t in trains}
         if plan.method != "ica":
             part = _vectors(plan, traces, info, events)
-            sources = sources_of(part, traces, threads)
+            shown = sources_of(part, some, threads)
         tell("artifacts: judging components", 0.0)
-        components, freqs = _components(
-            plan, part, sources, info, events, thresholds or Thresholds(), params, threads
+        inside = {k: some.columns(traces.absolute(v)) for k, v in events.items()}
+        judged = partial(
+            _components, plan, info=info, events=inside, params=params, threads=threads
         )
+        components, freqs = judged(part, shown, thresholds=thresholds or DEFAULTS)
         if plan.method == "ica" and params.method != "none":
-            rest = locked_rest(part, plan.white.scale, sources, info.sfreq, events, components)
-            sources = sources_of(rest.part, traces, threads)
-            more, _ = _components(
-                plan, rest.part, sources, info, events, Thresholds(), params, threads
-            )
+            rest = locked_rest(part, plan.white.scale, traces, info.sfreq, events, components)
+            more, _ = judged(rest.part, sources_of(rest.part, some, threads))
             components = _with_rest(components, more, rest.replaced)
             part = part.joined(rest.part)
     return _model(plan, part, operator, info, params, components, freqs, trains)
@@ -144,7 +145,7 @@ def _silent(stage: str, share: float) -> None:
     """Tell nobody."""
 
 
-def _centred(traces: Traces, n: int) -> Traces:
+def _centred(traces: Traces, n: int, threads: int) -> Traces:
     """Return the first ``n`` traces without their means."""
     if not traces.n_columns:
         raise InputError(
@@ -154,8 +155,13 @@ def _centred(traces: Traces, n: int) -> Traces:
             fix="mark the channels that are masked most of the time as bad",
         )
     x = traces.x[:n]
-    x -= x.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-    if not np.isfinite(x.sum(dtype=np.float64)):
+
+    def centre(row: npt.NDArray[np.float32]) -> float:
+        mean = float(row.mean(dtype=np.float64))
+        row -= np.float32(mean)
+        return mean
+
+    if not np.isfinite(parallel_map(centre, x, threads)).all():
         raise InputError(
             where="artifacts", expected="finite numbers", got="NaN or infinity among the samples",
             fix="mask those samples first",
@@ -178,25 +184,25 @@ def _events(
     working: Working,
     plan: Plan,
     part: Separation,
-    sources: Traces,
+    traces: Traces,
+    shown: Traces,
     info: Info,
     every: int,
     threads: int,
 ) -> tuple[EventTrain, EventTrain]:
-    """Return heartbeats and blinks over the whole recording."""
+    """Return heartbeats and blinks over the whole recording, found in some components of it."""
     what = "independent component" if plan.method == "ica" else "principal component"
-    some = excerpt(sources, int(MOST_SCORED_S * info.sfreq))
-    heart = heart_source(some, info, what, threads)
+    heart = heart_source(shown, info, what, threads)
     scaled = part.topographies / plan.white.scale[:, None]
-    eyes = eye_source(some, info, what, scaled, head_positions(info, plan.names))
+    eyes = eye_source(shown, info, what, scaled, head_positions(info, plan.names))
 
     def whole(source: EventSource) -> Trace:
+        weights = None if source.weights is None else source.weights @ part.unmixing
         if every == 1:
-            return sources, *source.trace(sources)
-        weights = np.eye(1, len(sources.x))[0] if source.weights is None else source.weights
-        rows = weights[None] @ part.unmixing @ plan.matrix
+            return traces, *replace(source, weights=weights).trace(traces)
+        rows = (np.eye(1, len(part.unmixing))[0] if weights is None else weights) @ plan.matrix
         channels = (source.channel,) if source.channel else ()
-        found = project(working, plan.names, rows, references=channels, n_threads=threads)
+        found = project(working, plan.names, rows[None], references=channels, n_threads=threads)
         return found, *replace(source, weights=None if source.channel else np.ones(1)).trace(found)
 
     jobs = [partial(heart_train, heart, whole, info), partial(eye_train, eyes, whole, info)]
@@ -208,25 +214,24 @@ def _events(
 def _components(
     plan: Plan,
     part: Separation,
-    sources: Traces,
+    shown: Traces,
+    *,
     info: Info,
     events: dict[str, npt.NDArray[np.int64]],
-    thresholds: Thresholds,
     params: ArtifactRecipe,
     threads: int,
+    thresholds: Thresholds = DEFAULTS,
 ) -> tuple[tuple[Component, ...], Floats]:
     """Return the judged components and the frequencies of their spectra."""
-    some = excerpt(sources, int(MOST_SCORED_S * info.sfreq))
-    inside = {k: some.columns(sources.absolute(v)) for k, v in events.items()}
     fields = Fields(part.topographies, plan.white.scale, head_positions(info, plan.names))
-    spectra = power_spectra(some.x, info.sfreq, runs=some.runs, n_threads=threads)
-    scores = component_scores(some, info, fields, inside, spectra, threads)
+    spectra = power_spectra(shown.x, info.sfreq, runs=shown.runs, n_threads=threads)
+    scores = component_scores(shown, info, fields, events, spectra, threads)
     components = describe(
         spectra,
         fields,
         scores,
         [*judge(scores[: part.n_fitted], thresholds), *part.verdicts],
-        excerpts=excerpts(some, info.sfreq, inside["eog"]),
+        excerpts=excerpts(shown, info.sfreq, events["eog"]),
         remove=params.method != "none",
     )
     return components, spectra[0]

@@ -229,13 +229,19 @@ def excerpt(traces: Traces, n_columns: int, n_parts: int = 5) -> Traces:
     keep = np.concatenate([np.arange(b, b + length) for b in begins])
     inside = np.zeros(traces.n_columns, dtype=bool)
     inside[keep] = True
+    runs = _picked(traces.runs, keep, inside)
     return Traces(
-        np.ascontiguousarray(traces.x[:, keep]),
-        {name: values[keep] for name, values in traces.references.items()},
-        {name: _picked(runs, keep, inside) for name, runs in traces.reference_runs.items()},
-        _picked(traces.runs, keep, inside),
-        traces.absolute(keep[_picked(traces.runs, keep, inside)[:, 0]]),
+        _parts(traces.x, begins, length),
+        {name: _parts(values, begins, length) for name, values in traces.references.items()},
+        {name: _picked(found, keep, inside) for name, found in traces.reference_runs.items()},
+        runs,
+        traces.absolute(keep[runs[:, 0]]),
     )
+
+
+def _parts(x: Any, begins: Index, length: int) -> Any:
+    """Return stretches of columns one after the other."""
+    return namespace(x).concat([x[..., b : b + length] for b in begins.tolist()], axis=-1)
 
 
 def _picked(runs: Index, keep: Index, inside: npt.NDArray[np.bool_]) -> Index:
