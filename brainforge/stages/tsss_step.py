@@ -12,6 +12,7 @@ from brainforge.block import Block, Cause, Mask, RawBlock, good_samples
 from brainforge.bridging import non_finite_masks
 from brainforge.info import Info
 from brainforge.kernels.parallel import single_threaded_blas
+from brainforge.kernels.rows import compact, take_rows
 from brainforge.kernels.tsss import tsss_window
 from brainforge.learners.multipole import Multipoles
 from brainforge.masks import masks_from_state, masks_to_state, normal_masks, true_runs
@@ -55,7 +56,8 @@ class TsssStep:
         self._regrid = Regrid(window)
         self._held: RawBlock | None = None
         self._rows = source.rows(info.names)
-        self._model_rows = info.rows(found.names)
+        self._rows_at = compact(self._rows)
+        self._model_rows = compact(info.rows(found.names))
         channels = [source.channel(n) for n in info.names]
         self._cal = np.array([c.working_cal for c in channels])[:, None]
         self._offset = np.array([c.offset * to_working(c.kind) for c in channels])[:, None]
@@ -95,9 +97,10 @@ class TsssStep:
         masks = block.masks
         if isinstance(block, RawBlock):
             masks += non_finite_masks(block, self._rows)
-            data = (block.data[self._rows] * self._cal + self._offset).astype(np.float32)
+            data = self._calibrated(block.data)
         else:
-            data = np.ascontiguousarray(block.data[self._rows])
+            # it may wait for two windows, and a source may reuse its buffer
+            data = np.array(take_rows(block.data, self._rows_at), order="C")
         names = set(self.info.names)
         kept = []
         for mask in masks:
@@ -107,6 +110,15 @@ class TsssStep:
             if channels != ():
                 kept.append(Mask(channels, mask.start, mask.stop, mask.cause))
         return RawBlock(data, self.info, block.start, tuple(kept))
+
+    def _calibrated(self, data: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        counts = take_rows(data, self._rows_at)
+        if self._offset.any():
+            return (counts * self._cal + self._offset).astype(np.float32)
+        out = np.empty(counts.shape, dtype=np.float32)
+        # the product is formed in float64 and rounded once, without a copy in between
+        np.multiply(counts, self._cal, out=out, dtype=np.float64, casting="same_kind")
+        return out
 
     def _take(self, piece: RawBlock) -> list[Block]:
         """Take a window of the grid, or the part of one that a segment begins or ends with."""
@@ -128,19 +140,24 @@ class TsssStep:
         held, self._held = self._held, None
         if held is None:
             return []
-        good = good_samples(held.masks, self.info, held.start, held.stop)
-        data = np.where(good, held.data, np.float32(0))
-        rows = self._model_rows
+        good, data, rows = None, held.data, self._model_rows
+        if held.masks:
+            good = good_samples(held.masks, self.info, held.start, held.stop)
+            data = np.where(good, data, np.float32(0))
         with single_threaded_blas():
             cleaned = tsss_window(
-                data[rows],
+                take_rows(data, rows),
                 self.found.split,
-                good[rows],
+                None if good is None else good[rows],
                 correlation=self._correlation,
                 min_samples=self._least,
                 n_threads=self._threads,
             )
-        data[rows] = cleaned.data
+        if cleaned.data.shape == data.shape and isinstance(rows, slice):
+            data = cleaned.data
+        else:
+            data = np.array(data)
+            data[rows] = cleaned.data
         self.windows.append(
             WindowReport(held.start, held.stop, cleaned.n_removed, cleaned.temporal)
         )
