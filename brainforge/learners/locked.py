@@ -91,7 +91,7 @@ def locked_reduction(
     needed = tuple(n for n, u in zip(info.names, used) if u)
     sfreq, decim = working.info.sfreq, working.info.decim
     first, last = round((lags[0] - PAD) * sfreq), round((lags[1] + PAD) * sfreq) + 1
-    events = [np.asarray(t.samples, dtype=np.int64) // decim for t in trains]
+    events = [np.sort(np.asarray(t.samples, dtype=np.int64)) // decim for t in trains]
     sums = _accumulate(working, info.names, needed, events, first, last, n_threads)
     before, after = operator_before.matrix, operator_after.pick(operator_before.names).matrix
     pad = round(PAD * sfreq)
@@ -162,8 +162,8 @@ def _accumulate(
             sums = [to_device(empty.copy(), like=data) for _ in events]
         bad = np.concatenate([[0], np.cumsum(~good)])
         for i, samples in enumerate(events):
-            begins = samples + first - start
-            begins = begins[(begins >= 0) & (begins + last - first <= len(good))]
+            lo, hi = np.searchsorted(samples, [start - first, start + len(good) - last + 1])
+            begins = samples[lo:hi] + first - start
             begins = begins[bad[begins] == bad[begins + last - first]]
             if len(begins):
                 halves = (counts[i] + np.arange(len(begins))) % 2

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.block import Block, good_samples
+from brainforge.block import Block
 from brainforge.info import Info
 from brainforge.kernels.apply import apply_matrix
 from brainforge.kernels.namespace import is_device, namespace, rows_of
@@ -191,18 +191,12 @@ def _array(runs: list[list[int]]) -> Index:
 
 def believed(block: Block, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """Return the samples at which every named channel can be believed, axes (sample,)."""
-    if not block.masks:
-        return np.ones(block.data.shape[1], dtype=bool)
-    picked = block.info.pick(names)
-    known = set(names)
-    masks = []
+    good, known = np.ones(block.data.shape[1], dtype=bool), set(names)
     for mask in block.masks:
-        if mask.channels is None:
-            masks.append(mask)
-        elif hit := tuple(n for n in mask.channels if n in known):
-            masks.append(type(mask)(hit, mask.start, mask.stop, mask.cause))
-    good = good_samples(tuple(masks), picked, block.start, block.stop)
-    return np.asarray(good.all(axis=0))
+        if mask.channels is None or not known.isdisjoint(mask.channels):
+            lo, hi = mask.start - block.start, mask.stop - block.start
+            good[max(lo, 0) : max(hi, 0)] = False
+    return good
 
 
 def _stretches(good: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -97,7 +97,10 @@ def full_result(
 def _artifacts(first: FirstPass, learned: Learned) -> Artifacts:
     model = learned.artifacts
     before, after = _over_good(learned)
-    ecg, eog = locked_reduction(first.working, before, after, (model.ecg, model.eog))
+    trains = (model.ecg, model.eog)
+    ecg, eog = locked_reduction(
+        first.working, before, after, trains, n_threads=first.backend.threads
+    )
     muscle = first.muscle.result() if first.muscle is not None else ()
     return model.to_artifacts(ecg, eog, muscle)
 
