@@ -1,4 +1,4 @@
-"""Rows of an array wherever it lives, as a view where they are neighbours."""
+"""Rows and pieces of arrays wherever they live; rows are a view where they are neighbours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.kernels.namespace import namespace, to_device
+from brainforge.kernels.namespace import is_device, namespace, to_device
 
 Rows = slice | npt.NDArray[np.int64]
 
@@ -33,3 +33,12 @@ def take_rows(x: Any, rows: Rows) -> Any:
 def contiguous(x: Any) -> Any:
     """Return an array in C order; on a device, where slices cost nothing, as it is."""
     return np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x
+
+
+def together(*arrays: Any) -> list[Any]:
+    """Return arrays in one place: on the device where any of them is on it.
+
+    What is restored from a checkpoint is on the host until the first block from a device comes.
+    """
+    place = next((a for a in arrays if is_device(a)), None)
+    return list(arrays) if place is None else [to_device(a, like=place) for a in arrays]

@@ -68,7 +68,7 @@ class StftPlan:
     def times(self, n_samples: int) -> npt.NDArray[np.float64]:
         """Return the middle of each frame in seconds from the first sample, axes (frame,)."""
         starts = self.step * np.arange(self.n_segments(n_samples))
-        return (starts + self.n_per_seg / 2) / self.sfreq
+        return np.asarray((starts + self.n_per_seg / 2) / self.sfreq, dtype=np.float64)
 
 
 @kernel(device="brainforge.kernels.device.stft:stft", tolerance=2e-6)

@@ -1,4 +1,4 @@
-"""PCA whitening of sensors of several kinds, from a covariance: float64 throughout.
+"""PCA whitening of sensors of several kinds, from a covariance: float64 but for its application.
 
 Each kind of sensor (magnetometers in fT, gradiometers in fT/cm) is first scaled to unit mean
 variance, so that the choice of principal components depends on neither units nor numbers.
@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.apply import apply_matrix
+from brainforge.kernels.dispatch import kernel
 
 #: an eigenvalue below this share of the largest is rounding of float32 data, not signal
 RELATIVE_FLOOR = 1e-7
@@ -148,6 +150,53 @@ def pca_whitening(
     top = top * np.where(top[np.argmax(np.abs(top), axis=0), np.arange(keep)] < 0, -1.0, 1.0)
     root = np.sqrt(values[:keep])
     return Whitening((top / root).T / scale, top * root * scale[:, None], values, rank, scale)
+
+
+@kernel(device="brainforge.kernels.device.whitening:whiten", tolerance=2e-6)
+def whiten(
+    white: Whitening,
+    data: npt.NDArray[np.float32],
+    mean: Floats | None = None,
+    *,
+    n_threads: int = 1,
+) -> npt.NDArray[np.float32]:
+    """Return the whitened components of a block: the part that touches the time axis.
+
+    Parameters
+    ----------
+    white : Whitening
+    data : float32 array, axes (channel, sample)
+        In the units of the covariance that ``white`` was made from.
+    mean : float64 array, axes (channel,) | None
+        Taken off first; it costs an addition per component, not per channel.
+    n_threads : int
+        Threads over tiles of samples; hold BLAS to one thread (`single_threaded_blas`) where
+        it is over 1.
+
+    Returns
+    -------
+    float32 array, axes (component, sample)
+        Of unit variance where the data have the covariance.
+
+    Raises
+    ------
+    KernelInputError
+        Where shapes or types do not fit.
+    """
+    out = apply_matrix(white.whitener, data, n_threads=n_threads)
+    if mean is not None:
+        out -= component_mean(white, mean)
+    return out
+
+
+def component_mean(white: Whitening, mean: Floats) -> npt.NDArray[np.float32]:
+    """Return the mean of the components, float32, axes (component, 1), from the channels'."""
+    mean = np.asarray(mean, dtype=np.float64)
+    if mean.shape != (white.whitener.shape[1],):
+        raise KernelInputError(
+            where="mean", expected=f"{white.whitener.shape[1]} numbers", got=f"shape {mean.shape}"
+        )
+    return np.asarray((white.whitener @ mean)[:, None], dtype=np.float32)
 
 
 def _check_covariance(cov: Floats) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from brainforge.block import Block, Cause, Mask
 from brainforge.errors import OutputError
 from brainforge.info import Channel, Info
+from brainforge.kernels.namespace import TRAFFIC, is_device, to_host
 from brainforge.working_copy import WorkingCopy
+from tests.emulator.strict import put
 
 INFO = Info(250.0, tuple(Channel(f"M{i}", "mag") for i in range(3)))
 
@@ -55,3 +59,21 @@ def test_a_full_disk_says_what_to_do() -> None:
         copy._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
         with pytest.raises(OutputError, match="TMPDIR"):
             copy.write(_blocks()[0])
+
+
+@pytest.mark.parametrize("device_bytes, held_bytes, home", [(None, 0, 0), (70, 0, 2), (0, 70, 3)])
+def test_blocks_of_a_device_stay_there_or_come_back_to_it(
+    device_bytes: int | None, held_bytes: int, home: int
+) -> None:
+    written = _blocks()
+    with WorkingCopy(INFO, held_bytes=held_bytes, device_bytes=device_bytes) as copy:
+        before = TRAFFIC.to_host
+        for block in written:
+            copy.write(replace(block, data=put(block.data)))
+        assert TRAFFIC.to_host - before == home
+        for a, b in zip(written, copy.blocks(), strict=True):
+            assert is_device(b.data)
+            np.testing.assert_array_equal(a.data, to_host(b.data))
+        window = copy.window(13, 18)
+        joined = np.concatenate([written[0].data, written[1].data], axis=1)
+        np.testing.assert_array_equal(to_host(window.data), joined[:, 3:8])

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from brainforge.block import Mask
 from brainforge.kernels.gram import gram_upper, pair_counts
-from brainforge.kernels.namespace import namespace, to_device
+from brainforge.kernels.namespace import namespace
+from brainforge.kernels.rows import together
 
 Index = npt.NDArray[np.int64]
 
@@ -47,10 +48,11 @@ class Sums:
 
     def merge(self, other: Sums) -> Sums:
         """Return the sums of both."""
+        mine, theirs = together(self.products, other.products)
         counts = [c for c in (self.counts, other.counts) if c is not None]
         return Sums(
             min(self.start, other.start),
-            self.products + to_device(other.products, like=self.products),
+            mine + theirs,
             self.plain + other.plain,
             sum(counts[1:], counts[0]) if counts else None,
             self.n_samples + other.n_samples,
@@ -69,7 +71,8 @@ def summed(pieces: list[Piece], n: int) -> Sums:
     sizes = [p.stop - p.start for p in pieces]
     data = pieces[0].data
     if len(pieces) > 1:
-        data = namespace(data).concat([to_device(p.data, like=data) for p in pieces], axis=1)
+        parts = together(*(p.data for p in pieces))
+        data = namespace(*parts).concat(parts, axis=1)
     rows = np.unique(np.concatenate([p.rows for p in pieces]))
     size = sum(sizes)
     if not len(rows):

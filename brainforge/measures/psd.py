@@ -14,8 +14,9 @@ from brainforge.backend import Backend
 from brainforge.block import Block
 from brainforge.errors import InputError
 from brainforge.info import Info
-from brainforge.kernels.namespace import namespace, to_device, to_host
+from brainforge.kernels.namespace import namespace, to_host
 from brainforge.kernels.psd import WelchPlan, folded, segment_power
+from brainforge.kernels.rows import together
 
 F64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -48,7 +49,8 @@ class _Edge:
     def joined(self, other: _Edge) -> _Edge:
         """Return this and what follows; samples that both hold are taken once."""
         other = other.cut(self.stop, other.stop)
-        data = namespace(self.data).concat([self.data, other.data], axis=1)
+        left, right = together(self.data, other.data)
+        data = namespace(left).concat([left, right], axis=1)
         return _Edge(data, self.start, np.concatenate([self.marks, other.marks]))
 
 
@@ -169,7 +171,8 @@ class WelchMeasure:
                     expected="parts of a recording that do not overlap",
                     got=f"two that hold sample {right.start}",
                 )
-        self._power = _added(self._power, other._power)
+        mine, theirs = together(self._power, other._power)
+        self._power = mine + theirs
         self._count = self._count + other._count
         joined = spans[:1]
         for span in spans[1:]:
@@ -300,14 +303,15 @@ class WelchMeasure:
         begin = first - first % 2
         keep = self._keep(marks, begin, last + 1)
         keep[:, : first - begin] = False
+        data, power, before = together(new.data, power, before)
         power = segment_power(
-            new.data,
+            data,
             self.plan,
             keep,
             rows=self._rows,
             first=begin * self.plan.step - new.start,
             before=before,
-            total=to_device(power, like=new.data),
+            total=power,
             n_threads=self._threads,
         )
         return power, keep.sum(axis=1)
@@ -320,10 +324,3 @@ class WelchMeasure:
             power, n = self._with(power, span.tail, span.todo, last)
             count = count + n
         return power, count
-
-
-def _added(a: Any, b: Any) -> Any:
-    """Add sums that may live in different places; those on a device stay there."""
-    if isinstance(a, np.ndarray):
-        a = to_device(a, like=b)
-    return a + to_device(b, like=a)

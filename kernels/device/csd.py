@@ -8,11 +8,9 @@ import numpy as np
 
 from brainforge.kernels.csd import picked_freqs
 from brainforge.kernels.device.psd import segments_at, spectra
+from brainforge.kernels.device.scratch import batch
 from brainforge.kernels.namespace import namespace, to_device
 from brainforge.kernels.psd import WelchPlan, good_segments
-
-#: bytes of windowed segments in flight
-_BATCH = 256 << 20
 
 
 def csd_sums(
@@ -35,9 +33,9 @@ def csd_sums(
         keep = np.flatnonzero(good_segments(good, plan).all(axis=0))
     if not len(keep) or not n_channels:
         return _joined(real, imag), 0
-    batch = max(_BATCH // (8 * n_channels * plan.n_per_seg), 1)
-    for at in range(0, len(keep), batch):
-        found = spectra(segments_at(x, keep[at : at + batch] * plan.step, plan), plan)
+    size = batch(8 * n_channels * plan.n_per_seg)
+    for at in range(0, len(keep), size):
+        found = spectra(segments_at(x, keep[at : at + size] * plan.step, plan), plan)
         found = xp.permute_dims(found[..., picked[0] : picked[-1] + 1], (2, 0, 1))
         re, im = xp.real(found), xp.imag(found)
         re_t, im_t = (xp.permute_dims(part, (0, 2, 1)) for part in (re, im))

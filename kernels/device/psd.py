@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from brainforge.kernels.device.scratch import batch
 from brainforge.kernels.namespace import namespace, to_device
 from brainforge.kernels.psd import Segments, WelchPlan, check_inside, folded, good_segments
 from brainforge.kernels.rows import compact, take_rows
-
-#: bytes of windowed segments in flight; spectra and squares take as much again
-_BATCH = 256 << 20
 
 
 def spectra(segments: Any, plan: WelchPlan) -> Any:
@@ -46,9 +44,9 @@ def segment_power(
     if n_before:
         x = xp.concat([take_rows(before, compact(rows)), x], axis=1)
     begins = first + n_before + kept * plan.step
-    batch = max(_BATCH // (8 * len(rows) * plan.n_per_seg), 1)
-    for at in range(0, len(kept), batch):
-        some = slice(at, at + batch)
+    size = batch(8 * len(rows) * plan.n_per_seg)
+    for at in range(0, len(kept), size):
+        some = slice(at, at + size)
         square = _squares(segments_at(x, begins[some], plan), keep[:, kept[some]], plan)
         total = total + xp.sum(square, axis=1, dtype=xp.float64)
     return total

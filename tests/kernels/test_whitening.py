@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.whitening import estimate_rank, kind_scale, pca_whitening
+from brainforge.kernels.whitening import estimate_rank, kind_scale, pca_whitening, whiten
 
 
 def _data(n, rank, n_samples, seed):
@@ -79,3 +79,20 @@ def test_bad_input_is_named():
         pca_whitening(np.eye(2), 3)
     with pytest.raises(KernelInputError, match="2 kinds"):
         pca_whitening(np.eye(2), kinds=["mag"])
+
+
+def test_application_to_a_block_takes_the_means_off():
+    rng = np.random.default_rng(9)
+    data = rng.standard_normal((6, 6)) @ rng.standard_normal((6, 5000)) + 40
+    mean = data.mean(axis=1)
+    white = pca_whitening(np.cov(data, ddof=0), 4)
+    got = whiten(white, data.astype(np.float32), mean)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(np.cov(got, ddof=0), np.eye(4), atol=1e-4)
+    np.testing.assert_allclose(got.mean(axis=1), 0, atol=1e-4)
+    plain = whiten(white, (data - mean[:, None]).astype(np.float32))
+    np.testing.assert_allclose(plain, got, atol=1e-4)
+    with pytest.raises(KernelInputError, match="5 columns"):
+        whiten(white, data[:5].astype(np.float32))
+    with pytest.raises(KernelInputError, match="6 numbers"):
+        whiten(white, data.astype(np.float32), mean[:4])

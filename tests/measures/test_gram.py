@@ -11,9 +11,11 @@ from brainforge.backend import Backend
 from brainforge.block import Block, Cause, Mask
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
+from brainforge.kernels.namespace import TRAFFIC
 from brainforge.measures import gram as module
 from brainforge.measures.gram import GramMeasure
 from brainforge.testing.measure_suite import MeasureSuite
+from tests.emulator.strict import fake_device, put
 
 # blocks of 500 samples are chunks of 5 s
 INFO = Info(
@@ -126,6 +128,28 @@ def test_cells_cut_off_by_gaps_do_not_wait_for_ever():
         measure.update(Block(np.ones((7, 100), np.float32), INFO, i * 1000))
     assert len(measure._waiting) == 2
     assert measure.result().n_samples[:, 0].tolist() == [100] * 20
+
+
+def test_blocks_on_a_device_stay_there():
+    whole, parts = fed(blocks()).result(), blocks()
+    data = np.concatenate([b.data for b in parts], axis=1)
+    masks = tuple(m for b in parts for m in b.masks)
+    with fake_device():
+        before = TRAFFIC.to_host
+        cuts = pairwise([0, 130, 700, 2000])
+        there = [Block(put(data[:, a:b]), INFO, a, masks) for a, b in cuts]
+        first, second = fed(there[:1]), fed(there[1:])
+        first.merge(second)
+        assert TRAFFIC.to_host == before
+        result = first.result()
+        assert TRAFFIC.to_host == before + 4
+        np.testing.assert_allclose(result.chunks, whole.chunks, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(result.total.counts, whole.total.counts)
+        resumed = GramMeasure(INFO, Backend())
+        resumed.restore(fed(there[:1]).state())
+        for block in there[1:]:
+            resumed.update(block)
+        np.testing.assert_allclose(resumed.result().chunks, whole.chunks, rtol=1e-5, atol=1e-6)
 
 
 def test_empty_result():

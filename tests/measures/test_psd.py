@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,8 +14,10 @@ from brainforge.backend import Backend
 from brainforge.block import Block, Cause, Mask
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
+from brainforge.kernels.namespace import TRAFFIC
 from brainforge.measures.psd import WelchMeasure
 from brainforge.testing.measure_suite import MeasureSuite
+from tests.emulator.strict import fake_device, put
 from tests.reference import psd as reference
 
 INFO = Info(100.0, tuple(Channel(f"M{i}", "mag") for i in range(3)), decim=4)
@@ -156,6 +159,26 @@ def test_channels_by_name():
     some = measured(blocks(x, [900]), names=("M2", "M0"))
     np.testing.assert_array_equal(some.result()[1], whole.result()[1][[2, 0]])
     np.testing.assert_array_equal(some.n_segments, whole.n_segments[[2, 0]])
+
+
+def test_blocks_on_a_device_stay_there():
+    parts = blocks(signal(), [300, 301, 1700]) + blocks(signal(900, 1), [], start=5010, masks=())
+    whole = measured(parts)
+    with fake_device():
+        before = TRAFFIC.to_host
+        there = [replace(b, data=put(b.data)) for b in parts]
+        first, second = measured(there[:2]), measured(there[2:])
+        second.merge(first)
+        assert TRAFFIC.to_host == before
+        np.testing.assert_allclose(second.result()[1], whole.result()[1], rtol=1e-5)
+        assert TRAFFIC.to_host == before + 1
+        np.testing.assert_array_equal(second.n_segments, whole.n_segments)
+        # a checkpoint is on the host; what comes then brings it back to the device
+        resumed = WelchMeasure(INFO, BACKEND)
+        resumed.restore(first.state())
+        for block in there[2:]:
+            resumed.update(block)
+        np.testing.assert_allclose(resumed.result()[1], whole.result()[1], rtol=1e-5)
 
 
 class TestWelchMeasure(MeasureSuite):

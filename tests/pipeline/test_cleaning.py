@@ -7,8 +7,10 @@ import pytest
 
 from brainforge.block import Block, Cause, Mask
 from brainforge.info import Channel, Info
+from brainforge.kernels.namespace import TRAFFIC, to_host
 from brainforge.operator import Operator
 from brainforge.pipeline.cleaning import Cleaner
+from tests.emulator.strict import fake_device, put
 
 NAMES = ("A", "B", "C", "D")
 INFO = Info(250.0, (*(Channel(n, "mag") for n in NAMES), Channel("EOG", "eog")))
@@ -78,3 +80,28 @@ def test_masks_of_all_channels_stay(data: np.ndarray) -> None:
     clean = Cleaner(INFO, FUSED, _nothing)(Block(data, INFO, 100, (mask,)))
     assert clean.masks == (mask,)
     np.testing.assert_allclose(clean.data, FUSED.matrix @ data[:4], atol=1e-5)
+
+
+@pytest.mark.parametrize("matrix", [FUSED.matrix, np.arange(16.0).reshape(4, 4)])
+def test_blocks_on_a_device_stay_there(data: np.ndarray, matrix: np.ndarray) -> None:
+    mask = Mask(("B",), 110, 113, Cause.RAILED)
+    cleaner = Cleaner(INFO, Operator(NAMES, matrix), _average_of_others)
+    here = cleaner(Block(data, INFO, 100, (mask,)))
+    with fake_device():
+        before = TRAFFIC.to_host
+        there = cleaner(Block(put(data), INFO, 100, (mask,)))
+        assert TRAFFIC.to_host == before
+        np.testing.assert_allclose(to_host(there.data), here.data, atol=1e-5)
+    assert there.masks == here.masks
+
+
+def test_a_field_correction_is_applied_as_identity_plus_low_rank() -> None:
+    rng = np.random.default_rng(5)
+    names = tuple(f"M{i}" for i in range(60))
+    info = Info(250.0, tuple(Channel(n, "mag") for n in names))
+    basis, _ = np.linalg.qr(rng.standard_normal((60, 8)))
+    fused = Operator(names, np.eye(60) - basis @ basis.T)
+    data = rng.standard_normal((60, 500)).astype("f4")
+    cleaner = Cleaner(info, fused, _nothing)
+    np.testing.assert_allclose(cleaner(Block(data, info, 0)).data, fused.matrix @ data, atol=1e-5)
+    assert cleaner._with(()).update is not None

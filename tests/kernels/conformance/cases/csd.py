@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from brainforge.kernels.csd import csd_sums
 from brainforge.kernels.psd import WelchPlan
 from tests.kernels.conformance.harness import Case
