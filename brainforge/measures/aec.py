@@ -199,7 +199,7 @@ class AecMeasure:
         self, epochs: Sequence[npt.NDArray[np.float32]]
     ) -> tuple[npt.NDArray[np.float64], int]:
         """Return the sum of the epochs' correlations, axes (band, pair), and the unconverged."""
-        n_bins = max(window.n_bins for window in self._windows)
+        n_bins = max((window.n_bins for window in self._windows), default=1)
         spectra = [epoch_spectrum(epoch, self._taper, self._threads, n_bins) for epoch in epochs]
         work = [(band, spectrum) for spectrum in spectra for band in range(len(self.bands))]
 

@@ -15,11 +15,15 @@ import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.layout import n_pairs, whole_groups
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
+from brainforge.kernels.namespace import dtype_name
 from brainforge.kernels.scratch import scratch
 
 
-@lazy_jit(["void(float32[:, :, ::1], float32[:, :, ::1], float64[::1], float64[::1])"])
+@lazy_jit(
+    ["void(Array(float32, 3, 'C', readonly=True), float32[:, :, ::1], float64[::1], float64[::1])"]
+)
 def _rows(signal: Any, rows: Any, means: Any, variances: Any) -> None:
     """Fill rows (channel, re/im/inverse, time) at order one, with zeros in the padding.
 
@@ -57,14 +61,15 @@ def _rows(signal: Any, rows: Any, means: Any, variances: Any) -> None:
         variances[c] = squares if squares > least else 0.0
 
 
+@kernel(device="brainforge.kernels.device.aec:envelope_correlation", tolerance=5e-6, raw=True)
 def envelope_correlation(
     signal: npt.NDArray[np.complexfloating[Any, Any]], *, absolute: bool = False
 ) -> npt.NDArray[np.float64]:
-    """Return the orthogonalised envelope correlation of all pairs of one epoch, axes (pair,).
+    """Return the orthogonalised envelope correlation of all pairs of each epoch.
 
     Parameters
     ----------
-    signal : complex array, axes (channel, time)
+    signal : complex array, axes (channel, time) or (epoch, channel, time)
         Analytic signals of one band, any unit.
     absolute : bool
         Take the absolute value of each direction before their mean. Off by default: it
@@ -72,24 +77,49 @@ def envelope_correlation(
 
     Returns
     -------
-    float64 array, axes (pair,)
+    float64 array, axes (pair,) or (epoch, pair)
         Mean of both directions, -1 to 1; 0 where an envelope is constant.
+
+    Raises
+    ------
+    KernelInputError
+        For an array of another shape or without phases.
     """
-    if signal.ndim != 2 or not np.iscomplexobj(signal):
+    check_signal(signal)
+    if signal.ndim == 3:
+        out = np.empty((len(signal), n_pairs(signal.shape[1])))
+        for epoch, pairs in zip(signal, out):
+            _correlate(epoch, absolute, pairs)
+        return out
+    pairs = np.empty(n_pairs(len(signal)))
+    _correlate(signal, absolute, pairs)
+    return pairs
+
+
+def check_signal(signal: Any) -> None:
+    """Raise KernelInputError unless these are analytic signals of one epoch or more."""
+    if signal.ndim not in (2, 3) or not dtype_name(signal).startswith("complex"):
         raise KernelInputError(
             where="signal",
-            expected="a complex array of channels x times",
-            got=f"{signal.dtype} of shape {signal.shape}",
+            expected="a complex array of channels x times, or epochs of them",
+            got=f"{dtype_name(signal)} of shape {tuple(signal.shape)}",
         )
+
+
+def _correlate(
+    signal: npt.NDArray[np.complexfloating[Any, Any]],
+    absolute: bool,
+    out: npt.NDArray[np.float64],
+) -> None:
     n, n_times = signal.shape
     if n < 2 or n_times < 2:
-        return np.zeros(n_pairs(n))
+        out[:] = 0
+        return
     # Numba comes with it
     from brainforge.kernels.connectivity.envelope_pairs import pair_correlations
 
     rows = scratch("envelope rows", (n, 3, whole_groups(n_times)), np.float32)
-    means, variances, out = np.empty(n), np.empty(n), np.empty(n_pairs(n))
+    means, variances = np.empty(n), np.empty(n)
     single = np.ascontiguousarray(signal, dtype=np.complex64)
     _rows(single.view(np.float32).reshape(n, n_times, 2), rows, means, variances)
     pair_correlations(rows, means, variances, n_times, absolute, out)
-    return out

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.parallel import parallel_map, slices
 from brainforge.kernels.scratch import scratch
@@ -137,68 +138,77 @@ def _tapered(epoch: Any, taper: Any, out: Any) -> None:
         x, y, start = epoch[c], out[c], epoch[c, 0]
         total, moved = 0.0, np.float32(0)
         for t in range(n_times):
-            off = x[t] - start
-            total += off
-            moved += abs(off)
+            # kept, not made again: the compiler would take both off at once, at the size of x
+            y[t] = x[t] - start
+            total += y[t]
+            moved += abs(y[t])
         mean = np.float32(total / n_times)
         # a flat channel must not get a phase from rounding
+        gain = np.float32(1) if moved > np.float32(0) else np.float32(0)
         for t in range(n_times):
-            y[t] = ((x[t] - start) - mean) * taper[t] if moved > np.float32(0) else np.float32(0)
+            y[t] = (y[t] - mean) * (gain * taper[t])
 
 
+@kernel(device="brainforge.kernels.device.envelope:epoch_spectrum", tolerance=2e-6)
 def epoch_spectrum(
     epoch: npt.NDArray[Any],
     taper: npt.NDArray[np.float32],
     n_threads: int = 1,
     n_bins: int | None = None,
 ) -> npt.NDArray[np.complex64]:
-    """Return the spectrum of one epoch without its mean, axes (channel, frequency).
+    """Return the spectrum of one epoch or more without means, axes (..., channel, frequency).
 
     Parameters
     ----------
-    epoch : array, axes (channel, time)
+    epoch : array, axes (channel, time) or (epoch, channel, time)
     taper : float32 array, axes (time,)
     n_threads : int
     n_bins : int | None
         Frequencies that are kept, from 0 Hz on; None keeps all.
     """
-    if epoch.ndim != 2 or epoch.shape[1] != len(taper):
-        raise KernelInputError(
-            where="epoch",
-            expected=f"channels x {len(taper)} times",
-            got=f"shape {epoch.shape}",
-        )
+    check_epoch(epoch, taper)
     kept = min(n_bins or len(taper), len(taper) // 2 + 1)
-    out = np.empty((epoch.shape[0], kept), dtype=np.complex64)
+    rows = np.ascontiguousarray(epoch, dtype=np.float32).reshape(-1, len(taper))
+    out = np.empty((len(rows), kept), dtype=np.complex64)
 
     def transform(part: slice) -> None:
         from scipy.fft import rfft
 
         tapered = scratch("tapered epoch", (part.stop - part.start, len(taper)), np.float32)
-        _tapered(signal[part], taper, tapered)
+        _tapered(rows[part], taper, tapered)
         out[part] = rfft(tapered, axis=-1, overwrite_x=True)[:, :kept]
 
-    signal = np.ascontiguousarray(epoch, dtype=np.float32)
-    parallel_map(transform, slices(len(epoch), -(-len(epoch) // 32)), n_threads)
-    return out
+    parallel_map(transform, slices(len(rows), -(-len(rows) // 32)), n_threads)
+    return out.reshape(*epoch.shape[:-1], kept)
 
 
+def check_epoch(epoch: Any, taper: npt.NDArray[np.float32]) -> None:
+    """Raise KernelInputError unless epochs are as long as their taper."""
+    if epoch.ndim not in (2, 3) or epoch.shape[-1] != len(taper) or not len(taper):
+        raise KernelInputError(
+            where="epoch",
+            expected=f"channels x {len(taper)} times, or epochs of them",
+            got=f"shape {epoch.shape}",
+        )
+
+
+@kernel(device="brainforge.kernels.device.envelope:analytic", tolerance=2e-6)
 def analytic(spectrum: npt.NDArray[np.complex64], window: BandWindow) -> npt.NDArray[np.complex64]:
-    """Return the band's analytic signal without edges, axes (channel, time).
+    """Return the band's analytic signal without edges, axes (..., channel, time).
 
     Parameters
     ----------
-    spectrum : complex64 array, axes (channel, frequency)
+    spectrum : complex64 array, axes (channel, frequency) or (epoch, channel, frequency)
         See `epoch_spectrum`.
     window : BandWindow
     """
     from scipy.fft import ifft
 
     n_bins = len(window.weights)
-    cut = spectrum[:, window.first_bin : window.first_bin + n_bins]
+    cut = spectrum[..., window.first_bin : window.n_bins]
     # starting at bin 0 shifts the carrier, which no measure here can see
-    bins = np.empty((len(spectrum), window.n_points), dtype=np.complex64)
-    np.multiply(cut, window.weights / np.float32(window.n_times), out=bins[:, :n_bins])
-    bins[:, n_bins:] = 0
+    bins = np.empty((*spectrum.shape[:-1], window.n_points), dtype=np.complex64)
+    np.multiply(cut, window.weights / np.float32(window.n_times), out=bins[..., :n_bins])
+    bins[..., n_bins:] = 0
     signal = ifft(bins, axis=-1, norm="forward", overwrite_x=True)
-    return signal[:, window.keep]
+    return signal[..., window.keep]
