@@ -140,7 +140,7 @@ class RollingState:
 
 
 @lazy_jit(["void(float32[:,::1], Array(float32, 2, 'C', readonly=True), float64[:,::1])"])
-def _swap(oldest: Any, newest: Any, total: Any) -> None:
+def swap(oldest: Any, newest: Any, total: Any) -> None:
     for r in range(oldest.shape[0]):
         old, new, row = oldest[r], newest[r], total[r]
         for c in range(old.size):
@@ -225,7 +225,7 @@ def roll(
     state.next_hop = hop + 1
     at = hop % plan.n_hops
     newest = np.matmul(plan.waves[at], x.T)
-    _swap(state.pieces[at], newest, state.total)
+    swap(state.pieces[at], newest, state.total)
     # the window begins where the next hop's place in the ring is
     angle = 2 * np.pi * ((at + 1) % plan.n_hops) / plan.n_hops
     gain = np.where(state.age >= plan.n_hops, plan.scale, 0.0)
