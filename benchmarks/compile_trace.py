@@ -12,7 +12,7 @@ from typing import Any
 
 
 def trace() -> dict[str, float]:
-    """Process the bundled recording; return seconds of compilation by kernel."""
+    """Process the bundled recording; return seconds of CPU that compilation takes, by kernel."""
     from numba.core import event
 
     seconds: dict[str, float] = {}
@@ -21,13 +21,13 @@ def trace() -> dict[str, float]:
     class Listener(event.Listener):
         def on_start(self, event: Any) -> None:
             function = event.data["dispatcher"].py_func
-            open_since.append((f"{function.__module__}.{function.__name__}", time.perf_counter()))
+            open_since.append((f"{function.__module__}.{function.__name__}", time.thread_time()))
 
         def on_end(self, event: Any) -> None:
             name, begun = open_since.pop()
             # what compiles inside another counts there
             if not open_since:
-                seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - begun
+                seconds[name] = seconds.get(name, 0.0) + time.thread_time() - begun
 
     with event.install_listener("numba:compile", Listener()):
         import brainforge as bf

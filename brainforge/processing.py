@@ -12,6 +12,7 @@ from brainforge.device import after, choose, device_errors
 from brainforge.errors import DeviceError, InputError
 from brainforge.flow import Source
 from brainforge.kernels.parallel import single_threaded_blas
+from brainforge.pipeline.ahead import compiling_ahead
 from brainforge.pipeline.assemble import Account
 from brainforge.pipeline.clock import Progress, silent
 from brainforge.pipeline.grid import decimation, grid_size
@@ -96,7 +97,7 @@ def _run(
     events: list[str] = []
     while True:
         try:
-            with device_errors():
+            with device_errors(), compiling_ahead(chosen):
                 result = _once(recipe, recording, chosen, progress)
             return _with_events(result, events)
         except DeviceError as error:

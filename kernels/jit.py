@@ -6,12 +6,36 @@ division semantics 9x, arrays not typed ``::1`` 7x. ``lazy_jit`` sets all of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import update_wrapper
 from threading import Lock
 from typing import Any
 
 FASTMATH = frozenset({"nnan", "nsz", "arcp", "contract", "afn", "reassoc"})
+
+
+#: called once each, when a kernel is met that no process has compiled before
+_when_cold: list[Callable[[], None]] = []
+
+
+@contextmanager
+def when_cold(action: Callable[[], None]) -> Iterator[None]:
+    """Call ``action`` once if, inside, a kernel has to be compiled that is not on disk.
+
+    It may be called from any thread, after that kernel has been compiled.
+    """
+    _when_cold.append(action)
+    try:
+        yield
+    finally:
+        if action in _when_cold:
+            _when_cold.remove(action)
+
+
+def _tell_cold() -> None:
+    while _when_cold:
+        _when_cold.pop()()
 
 
 class LazyKernel:
@@ -72,7 +96,10 @@ class LazyKernel:
                 f"arrays of {', '.join(str(d) for d in dtypes if d is not None)}"
             )
         wrap = numba.njit(wanted, **self._options) if wanted else numba.njit(**self._options)
-        return wrap(self.py_func)
+        dispatcher = wrap(self.py_func)
+        if self._options["cache"] and dispatcher.stats.cache_misses:
+            _tell_cold()
+        return dispatcher
 
 
 def _takes(signature: str, dtypes: tuple[Any, ...]) -> bool:

@@ -41,7 +41,7 @@ def second_pass(
     """
     s = recipe.spectra
     psd = WelchMeasure(cleaner.info, backend, seg_s=s.segment_s, overlap=s.overlap)
-    pairs = _pair_measures(cleaner.info, recipe, backend)
+    pairs = pair_measures(cleaner.info, recipe, backend)
     with Lane("pairs") as lane:
         for i, block in enumerate(working.blocks()):
             with clock("preprocess_s"):
@@ -60,9 +60,10 @@ def second_pass(
     return Measured(psd, connectivity)
 
 
-def _pair_measures(
+def pair_measures(
     info: Info, recipe: Recipe, backend: Backend
 ) -> list[ConnectivityMeasure | AecMeasure]:
+    """Return the recipe's measures between good channels, with nothing in them yet."""
     c = recipe.connectivity
     good = info.names_of(*MEG_KINDS, bads=False)
     if not c.enabled or len(good) < 2:

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from brainforge.kernels.jit import lazy_jit
+from brainforge.kernels.jit import lazy_jit, when_cold
 
 SIGNATURES = [
     f"float64(Array({kind}, 1, 'C', readonly=True), int64)" for kind in ("int16", "float32")
@@ -77,3 +77,19 @@ def test_threads_share_one_compilation():
         thread.join()
     assert got == [x.sum()] * 4
     assert n_compiled(kernel) == [1]
+
+
+def test_a_kernel_that_is_not_on_disk_is_told_once(tmp_path, monkeypatch):
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    x, told = np.arange(5, dtype=np.int16), []
+    with when_cold(lambda: told.append("cold")):
+        lazy_jit(SIGNATURES)(total)(x, 0)
+        lazy_jit(SIGNATURES)(total)(x.astype(np.float32), 0)
+    assert told == ["cold"]
+    with when_cold(lambda: told.append("again")):
+        lazy_jit(SIGNATURES)(total)(x, 0)
+        make(SIGNATURES)(x, 0)
+    lazy_jit(SIGNATURES, fastmath=False)(total)(x, 0)
+    assert told == ["cold"]
