@@ -11,6 +11,7 @@ from brainforge.archive.document import MNE_INFO
 from brainforge.archive.mne_info import unpack
 from brainforge.errors import InputError
 from brainforge.info import Info
+from brainforge.units import MEG_KINDS
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,6 +22,8 @@ _SCALP, _EEG, _HEAD_FRAME = 4, 3, 4
 _LEAST_POINTS = 11
 #: radii in metres that a head may have
 _RADII = (0.05, 0.13)
+#: metres that a head's centre may be from that of the helmet
+_FARTHEST = 0.05
 
 
 def head_origin(info: Info, given: Sequence[float] | None = None) -> tuple[Floats, str]:
@@ -32,7 +35,8 @@ def head_origin(info: Info, given: Sequence[float] | None = None) -> tuple[Float
     given : sequence of 3 float | None
         Metres in the head frame (the device frame where no transform is known). None: the
         sphere that fits the digitised scalp, as MNE fits it; without such points (0, 0, 40 mm)
-        of the head frame; without a transform the sphere that fits the sensors.
+        of the head frame, where that is near the helmet's centre; else, and without a
+        transform, the sphere that fits the sensors.
 
     Returns
     -------
@@ -56,9 +60,12 @@ def head_origin(info: Info, given: Sequence[float] | None = None) -> tuple[Float
             centre, radius = fit_sphere(scalp)
             if _RADII[0] < radius < _RADII[1]:
                 return _to_device(info, centre), "digitised scalp"
-        return _to_device(info, np.array(DEFAULT)), "head frame"
-    positions = info.positions()
-    positions = positions[np.isfinite(positions).all(axis=1)]
+        usual = _to_device(info, np.array(DEFAULT))
+        positions = _sensors(info)
+        # a transform that was never measured would put the head beside the helmet
+        if len(positions) < 4 or np.linalg.norm(usual - fit_sphere(positions)[0]) < _FARTHEST:
+            return usual, "head frame"
+    positions = _sensors(info)
     if len(positions) < 4:
         raise InputError(
             where="origin",
@@ -81,6 +88,11 @@ def _to_device(info: Info, origin: Floats) -> Floats:
         return origin
     move = np.linalg.inv(np.array(info.dev_head_t, dtype=np.float64))
     return move[:3, :3] @ origin + move[:3, 3]
+
+
+def _sensors(info: Info) -> Floats:
+    positions = info.positions(info.names_of(*MEG_KINDS))
+    return positions[np.isfinite(positions).all(axis=1)]
 
 
 def _scalp(info: Info) -> Floats:

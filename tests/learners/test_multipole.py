@@ -11,10 +11,12 @@ import pytest
 from brainforge.datasets.helmet import HEAD_CENTER, opm_channels, sensor_array
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
+from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.learners.field import learn_field_correction
 from brainforge.learners.head_origin import fit_sphere, head_origin
 from brainforge.learners.multipole import learn_multipoles
 from brainforge.recipe import recipe_from_toml
+from brainforge.units import to_working
 from tests.helmets import helmet_info
 
 
@@ -76,6 +78,9 @@ def test_the_origin():
     np.testing.assert_allclose(origin, [-0.01, 0.0, 0.02])
     origin, source = head_origin(moved, (0.0, 0.0, 0.05))
     assert source == "given"
+    aside = head_origin(shifted(info, (0.0, 0.0, 0.07)))
+    assert aside[1] == "sensors"
+    np.testing.assert_allclose(aside[0], HEAD_CENTER, atol=3e-3)
     np.testing.assert_allclose(origin, [-0.01, 0.0, 0.03])
     np.testing.assert_allclose(head_origin(info, (0.0, 0.0, 0.05))[0], [0, 0, 0.05])
     given = learn_multipoles(info, model="sss", origin=(0.0, 0.0, 0.045), orders=(6, 2))
@@ -119,7 +124,7 @@ def test_recipes_know_the_methods():
 
 
 @pytest.mark.shared_data
-def test_a_real_recording_has_the_origin_that_mne_finds(shared_data):
+def test_a_real_recording_gets_the_origin_and_the_signal_that_mne_gives_it(shared_data):
     import mne
 
     from brainforge.readers.open import open_recording
@@ -133,5 +138,52 @@ def test_a_real_recording_has_the_origin_that_mne_finds(shared_data):
     np.testing.assert_allclose(operator.params["origin"], theirs, atol=1e-6)
     assert operator.params["origin_from"] == "digitised scalp"
     assert operator.params["condition"] < 1000
+    raw = mne.io.read_raw_fif(path, verbose="error").crop(0, 1).pick("meg").load_data()
+    raw.info["bads"] = ["MEG 2443"]
+    scale = np.array([to_working(info.channel(n).kind) for n in operator.names])[:, None]
+    got = operator.matrix @ (scale * raw.get_data(list(operator.names)))
+    with single_threaded_blas():
+        raw = mne.preprocessing.maxwell_filter(raw, regularize=None, verbose="error")
+    want = scale * raw.get_data(list(operator.names))
+    assert np.linalg.norm(got - want) < 1e-3 * np.linalg.norm(want)
     # below rank 305 by far: nothing but the inside part is left
     assert operator.params["rank"] == operator.params["n_inside"] <= 80
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    "file, origin",
+    [
+        ("ctf275_2400Hz/test_ctf_raw.fif", (0.0, 0.0, 0.04)),
+        ("bti248_magnes/test_pdf_linux", (0.0, 0.02, 0.05)),
+        ("kit157_1kHz/test.sqd", (0.0, 0.0, -0.02)),
+    ],
+)
+def test_other_arrays_equal_mne(shared_data, file, origin):
+    import mne
+
+    from brainforge.readers.open import open_recording
+
+    path = shared_data / file
+    kind = file[:3]
+    if kind == "ctf":
+        raw = mne.io.read_raw_fif(path, verbose="error")
+        raw.apply_gradient_compensation(0, verbose="error")
+    elif kind == "bti":
+        raw = mne.io.read_raw_bti(
+            path, path.with_name("test_config_linux"), path.with_name("test_hs_linux"),
+            verbose="error",
+        )  # fmt: skip
+    else:
+        raw = mne.io.read_raw_kit(path, verbose="error")
+    info = open_recording(path).info
+    found = learn_multipoles(info, model="sss", origin=origin, max_condition=None)
+    raw.load_data(verbose="error").pick(list(found.names), verbose="error").crop(0, 0.05)
+    x = raw.get_data(list(found.names))
+    with single_threaded_blas():
+        theirs = mne.preprocessing.maxwell_filter(
+            raw, origin=origin, regularize=None, bad_condition="ignore", ignore_ref=True,
+            verbose="error",
+        ).get_data(list(found.names))  # fmt: skip
+    got = found.split.matrix() @ x
+    assert np.linalg.norm(got - theirs) < 1e-4 * np.linalg.norm(theirs)
