@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.decimate_rows import DTYPES, WIDE, decimate_rows
 from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.scratch import scratch
 
 F32 = npt.NDArray[np.float32]
+#: dtype of the counts -> dtype in which the offset is taken off, so that no digit is lost
+DTYPES = {"int16": "float32", "float32": "float32", "int32": "float64", "float64": "float64"}
+_WIDE = 4  # taps of a phase are padded to multiples of it
 
 
 def polyphase(taps: npt.ArrayLike, k: int) -> F32:
@@ -24,10 +27,19 @@ def polyphase(taps: npt.ArrayLike, k: int) -> F32:
             expected="a vector of taps and a factor of at least 1",
             got=f"shape {h.shape} and {k}",
         )
-    per_phase = -(-len(h) // (k * WIDE)) * WIDE
+    per_phase = -(-len(h) // (k * _WIDE)) * _WIDE
     padded = np.zeros(per_phase * k)
     padded[: len(h)] = h[::-1]  # convolution runs the taps backwards
     return np.ascontiguousarray(padded.reshape(per_phase, k).T, dtype=np.float32)
+
+
+def sparse_taps(taps: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], F32]:
+    """Return the places and values of the taps that are not zero, one at least.
+
+    ``taps`` are in the order of the samples that they multiply, axes (tap,).
+    """
+    places = np.flatnonzero(taps) if taps.any() else np.zeros(1, np.int64)
+    return places.astype(np.int64), taps[places].astype(np.float32)
 
 
 def flat_rows(array: npt.NDArray[Any], *, writeable: bool = False) -> tuple[npt.NDArray[Any], int]:
@@ -152,18 +164,36 @@ def decimate(
     shift = per_row(offset, n, "offset", DTYPES[raw.dtype.name])
     factor = per_row(scale, n, "scale", np.float32)
 
-    def work(part: slice) -> None:
-        decimate_rows(
-            flat,
-            begins[part],
-            raw.shape[1] - first,
-            shift[part],
-            factor[part],
-            phases,
-            out[part],
-            at,
-            n_out,
-        )
+    places, taps = sparse_taps(phases.T.ravel())
+    filtered = k, places, taps
 
-    parallel_map(work, slices(n, n_threads * 2 if n_threads > 1 else 1), n_threads)
+    def work(part: slice) -> None:
+        counts = flat, begins[part], raw.shape[1] - first, shift[part], factor[part]
+        _decimate(*counts, *filtered, out[part], at, n_out)
+
+    parallel_map(work, slices(n, n_threads * 2 if n_threads > 1 else 1, 16), n_threads)
     return out
+
+
+def _decimate(
+    flat: npt.NDArray[Any],
+    begins: npt.NDArray[np.int64],
+    n_raw: int,
+    offset: npt.NDArray[Any],
+    scale: F32,
+    k: int,
+    places: npt.NDArray[np.int64],
+    taps: F32,
+    out: F32,
+    at: int,
+    n_out: int,
+) -> None:
+    """Give `decimate_rows` its working memory: a tile of counts and one of outputs."""
+    from brainforge.kernels.lane_fir import TILE, decimate_rows
+    from brainforge.kernels.vectors import WIDTH
+
+    reach = int(places[-1]) + 1
+    tile = min(max((TILE - reach) // k, 16), n_out)
+    z = scratch("decimate counts", (((tile - 1) * k + reach) * WIDTH,), np.float32)
+    y = scratch("decimate outputs", (tile * WIDTH,), np.float32)
+    decimate_rows(flat, begins, n_raw, offset, scale, k, places, taps, z, y, out, at, n_out)

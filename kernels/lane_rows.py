@@ -18,7 +18,7 @@ from brainforge.kernels.lane_fft import filter_lanes
 from brainforge.kernels.vectors import FLOATS, WIDTH, Emitter, Generated, data_pointer
 
 
-def _turn(builder: Any, rows: list[Any]) -> list[Any]:
+def turned(builder: Any, rows: list[Any]) -> list[Any]:
     """Transpose a square of vectors: log2(WIDTH) rounds in which neighbours swap halves."""
     step = 1
     while step < WIDTH:
@@ -48,14 +48,14 @@ def _line(emit: Emitter, builder: Any, lines: Any, index: Any, gain: Any = None)
     return emit.add(low, emit.mul(slope, at))
 
 
+def lanes_of(builder: Any, last: Any) -> list[Any]:
+    """Return the row of each lane; lanes beyond the last row share its place."""
+    lanes = [ir.Constant(last.type, lane) for lane in range(WIDTH)]
+    return [builder.select(builder.icmp_signed("<", i, last), i, last) for i in lanes]
+
+
 def _places(builder: Any, at: Any, step: Any, last: Any) -> list[Any]:
-    """Return where each lane's row goes on; lanes beyond the last row share its place."""
-    places = []
-    for lane in range(WIDTH):
-        index = ir.Constant(last.type, lane)
-        row = builder.select(builder.icmp_signed("<", index, last), index, last)
-        places.append(builder.add(at, builder.mul(row, step)))
-    return places
+    return [builder.add(at, builder.mul(row, step)) for row in lanes_of(builder, last)]
 
 
 @intrinsic
@@ -70,7 +70,7 @@ def _square_in(
             data_pointer(context, builder, signature.args[i], args[i]) for i in (0, 4, 6)
         )
         places = _places(builder, args[1], args[2], args[3])
-        columns = _turn(builder, [emit.load(source, place) for place in places])
+        columns = turned(builder, [emit.load(source, place) for place in places])
         for i, column in enumerate(columns):
             index = builder.fadd(args[5], ir.Constant(ir.FloatType(), float(i)))
             place = builder.add(args[7], ir.Constant(args[7].type, i * WIDTH))
@@ -97,7 +97,7 @@ def _square_out(
             place = builder.add(args[1], ir.Constant(args[1].type, i * WIDTH))
             line = _line(emit, builder, table, index)
             columns.append(emit.add(emit.load(source, place), line))
-        rows = _turn(builder, columns)
+        rows = turned(builder, columns)
         # backwards, so that the last row is written after the lanes that share its place
         for place, row in reversed(list(zip(_places(builder, args[5], args[6], args[7]), rows))):
             emit.store(target, place, row)

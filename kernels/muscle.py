@@ -17,12 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.decimate import checked_rows, flat_rows, per_row, polyphase
-from brainforge.kernels.decimate_rows import DTYPES, decimate_rows
+from brainforge.kernels.decimate import (
+    DTYPES,
+    checked_rows,
+    flat_rows,
+    per_row,
+    sparse_taps,
+)
 from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.fir_design import design_fir
-from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.scratch import scratch
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -35,7 +40,7 @@ _RATE = 100.0  # 110-140 Hz lies between two multiples of half of it: the band f
 PER_WINDOW = 10
 _ATTENUATION = 50.0  # dB of the low-pass; the band-pass has as much
 _SCORED = 32  # channels at a time, so that a long recording's scores take little memory
-_TILE = 1 << 16  # low-passed samples at a time, so that they stay in the second-level cache
+_TILE = 4000  # samples of all lanes at a time: half a second-level cache at most
 
 
 @dataclass(frozen=True)
@@ -98,18 +103,19 @@ class MusclePlan:
         return 2 if self.sfreq / self.factor == 2 * sum(BAND) else 1
 
     @cached_property
-    def phases(self) -> tuple[F32, F32]:
-        """Both filters as the decimator takes them."""
-        sharp = self.band_pass[len(self.band_pass) // 2 % self.turns :: self.turns]
-        step = self.decim // self.factor
-        return polyphase(self.low_pass, self.factor * self.turns), polyphase(sharp, step)
+    def steps(self) -> tuple[Any, ...]:
+        """Low-pass and band-pass as `brainforge.kernels.lane_fir` takes them.
 
-    @cached_property
+        Each as the step from output to output, the places of its taps, and the taps.
+        """
+        sharp = self.band_pass[len(self.band_pass) // 2 % self.turns :: self.turns]
+        low = self.factor * self.turns, *sparse_taps(self.low_pass)
+        return (*low, self.decim // self.factor, *sparse_taps(sharp))
+
+    @property
     def cost(self) -> float:
-        """Multiplications per source sample, about."""
-        low, sharp = self.phases
-        groups = np.abs(low).reshape(len(low), -1, 4).max(axis=2)
-        return 4 * np.count_nonzero(groups) / self.factor + sharp.size / self.decim
+        """Multiplications per source sample."""
+        return len(self.steps[2]) / self.factor + len(self.steps[5]) / self.decim
 
     @property
     def half(self) -> int:
@@ -188,30 +194,16 @@ def window_amplitude(
     if not out.size:
         return out
     flat, stride = flat_rows(raw)
-    begins = picked[:, None] * stride + first + plan.decim * np.arange(plan.turns)
+    begins = picked * stride + first
     shift = per_row(offset, len(picked), "offset", DTYPES[raw.dtype.name])
     factor = per_row(scale, len(picked), "scale", np.float32)
-    n_raw = raw.shape[1] - first - (plan.turns - 1) * plan.decim
 
     def work(part: slice) -> None:
-        _amplitude(flat, begins[part], n_raw, shift[part], factor[part], plan, out[part])
+        counts = flat, begins[part], raw.shape[1] - first, shift[part], factor[part]
+        _amplitude(*counts, plan, out[part])
 
-    parallel_map(work, slices(len(out), n_threads), n_threads)
+    parallel_map(work, slices(len(out), n_threads, 16), n_threads)
     return out
-
-
-@lazy_jit(["void(float32[:,::1], int64, float32[:,::1])"])
-def _rms(y: Any, turns: int, out: Any) -> None:
-    """Write the RMS of every window, of which each of ``turns`` rows holds a part."""
-    size = PER_WINDOW // turns
-    for r in range(out.shape[0]):
-        for w in range(out.shape[1]):
-            total = np.float32(0)
-            for turn in range(turns):
-                part = y[r * turns + turn, w * size : (w + 1) * size]
-                for i in range(size):
-                    total += part[i] * part[i]
-            out[r, w] = np.sqrt(total / np.float32(PER_WINDOW))
 
 
 def _amplitude(
@@ -223,22 +215,21 @@ def _amplitude(
     plan: MusclePlan,
     out: F32,
 ) -> None:
-    """Write the RMS of the rows whose sequences begin at ``begins``, axes (row, turn)."""
-    (low, sharp), turns = plan.phases, plan.turns
-    n_out = out.shape[1] * PER_WINDOW // turns
-    n_low = (n_out - 1) * len(sharp) + (len(plan.band_pass) - 1) // turns + 1
-    step = min(max(_TILE // (n_low * turns), 1), len(out))
-    between = np.empty((step * turns, n_low), np.float32)
-    y = np.empty((step * turns, n_out), np.float32)
-    starts = np.arange(step * turns, dtype=np.int64) * n_low
-    zero, one = np.zeros(step * turns, np.float32), np.ones(step * turns, np.float32)
-    for at in range(0, len(out), step):
-        rows = slice(at, min(at + step, len(out)))
-        n = (rows.stop - at) * turns
-        shift, factor = np.repeat(offset[rows], turns), np.repeat(scale[rows], turns)
-        decimate_rows(flat, begins[rows].ravel(), n_raw, shift, factor, low, between, 0, n_low)
-        decimate_rows(between.ravel(), starts[:n], n_low, zero, one, sharp, y, 0, n_out)
-        _rms(y, turns, out[rows])
+    """Give `window_rms` its working memory: some windows of counts and what is made of them."""
+    from brainforge.kernels.lane_fir import window_rms
+    from brainforge.kernels.vectors import WIDTH
+
+    k_low, low_places, _, k_sharp, sharp_places, _ = plan.steps
+    tile = min(max(_TILE // plan.window, 1), out.shape[1])
+    n_out = tile * PER_WINDOW
+    n_low = (n_out // plan.turns - 1) * k_sharp + int(sharp_places[-1]) + 1
+    n_counts = (plan.turns - 1) * plan.decim + (n_low - 1) * k_low + int(low_places[-1]) + 1
+    z, between, y = (
+        scratch(f"muscle {name}", (n * WIDTH,), np.float32)
+        for name, n in (("counts", n_counts), ("between", n_low), ("outputs", n_out))
+    )
+    counts = flat, begins, n_raw, offset, scale, plan.decim, plan.turns
+    window_rms(*counts, *plan.steps, z, between, y, PER_WINDOW, out)
 
 
 def muscle_score(amplitude: npt.NDArray[np.floating]) -> F64:

@@ -70,24 +70,6 @@ def test_rows_views_threads_and_outputs_in_place():
     np.testing.assert_array_equal(decimate(wide, phases, 700), whole)
 
 
-def test_the_plain_source_gives_the_same_numbers():
-    from brainforge.kernels import decimate as module
-
-    rng = np.random.default_rng(5)
-    for k in (1, 2, 3, 4):
-        raw, phases = counts(rng, (2, 150), np.int16), polyphase(rng.standard_normal(9), k)
-        out = np.zeros((2, 20), np.float32)
-        args = (
-            raw.ravel(),
-            np.array([1, 151]),
-            149,
-            np.zeros(2, np.float32),
-            np.ones(2, np.float32),
-        )
-        module.decimate_rows.py_func(*args, phases, out, 0, 20)
-        np.testing.assert_allclose(out, decimate(raw, phases, 20, first=1), rtol=1e-4, atol=1)
-
-
 def test_empty_input_gives_empty_output():
     phases = polyphase([1.0], 1)
     assert decimate(np.zeros((0, 10), np.int16), phases, 10).shape == (0, 10)
