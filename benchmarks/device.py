@@ -21,11 +21,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.device_rows import KERNELS, PATIENTS, PATIENTS_TARGET_S, STAGES, KernelRow
+from benchmarks.device_rows import (
+    KERNELS,
+    MEASURES,
+    PATIENTS,
+    PATIENTS_TARGET_S,
+    STAGES,
+    KernelRow,
+    MeasureRow,
+)
 from benchmarks.machine import account, now
 from benchmarks.material import Material
 from benchmarks.store import DEVICE, load, rounded
 from brainforge.backend import Backend
+from brainforge.block import Block
 from brainforge.device import choose, cuda_trouble
 from brainforge.kernels.device.memory import describe
 from brainforge.kernels.dispatch import catalogue
@@ -81,6 +90,7 @@ def waiting() -> list[dict[str, Any]]:
     measured = {k.name for k in KERNELS}
     rows = [_row(s.name, s.title, s.target_s) for s in STAGES]
     rows.append(_row("patients", PATIENTS, PATIENTS_TARGET_S))
+    rows += [_row(m.name, m.title, m.target_s) for m in MEASURES]
     rows += [_row(name, f"kernel {name}", None) for name in sorted(twins & measured)]
     return rows + [
         _row(name, f"kernel {name}, in the job only", None) for name in sorted(twins - measured)
@@ -108,6 +118,26 @@ def kernel_result(row: KernelRow, material: Material, gpu: Gpu, repeats: int) ->
     return {
         "status": "measured", "wall_s": median(walls), "first_s": first, "cpu_s": cpu,
         "error": difference(call(there), want), "amount": " × ".join(str(n) for n in host.shape),
+    }  # fmt: skip
+
+
+def measure_result(
+    row: MeasureRow, material: Material, gpu: Gpu, backend: Backend, repeats: int
+) -> dict[str, Any]:
+    """Return seconds of a measure on the device and on the CPU's threads, and their difference."""
+    here = material.working_blocks
+    there = [Block(gpu.put(b.data), b.info, b.start, b.masks) for b in here]
+    first = gpu.seconds(lambda: row.run(material, backend, there))
+    walls = [gpu.seconds(lambda: row.run(material, backend, there)) for _ in range(repeats)]
+    with single_threaded_blas():
+        row.run(material, Backend(), here)
+        begun = time.perf_counter()
+        want = row.run(material, Backend(), here)
+        cpu = time.perf_counter() - begun
+    return {
+        "status": "measured", "wall_s": median(walls), "first_s": first, "cpu_s": cpu,
+        "error": difference(row.run(material, backend, there), want),
+        "amount": material.working_size,
     }  # fmt: skip
 
 
@@ -174,6 +204,10 @@ def measure(
         material = Material(minutes, Path(place), n_channels)
         for row in KERNELS:
             found[row.name] = _tried(lambda row=row: kernel_result(row, material, gpu, repeats))
+        for row in MEASURES:
+            found[row.name] = _tried(
+                lambda row=row: measure_result(row, material, gpu, backend, repeats)
+            )
         jobs = _tried(lambda: job_results(material, gpu, backend, patients))
     found.update({s.name: jobs for s in STAGES} if "status" in jobs else jobs)
     told = {"device": gpu.name, "date": now()}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import device
-from benchmarks.device_rows import KERNELS, STAGES
+from benchmarks.device_rows import KERNELS, MEASURES, STAGES
 from benchmarks.material import Material
 from brainforge.backend import Backend
 
@@ -36,6 +36,13 @@ def material(tmp_path_factory):
 @pytest.mark.parametrize("row", KERNELS, ids=lambda row: row.name)
 def test_every_kernel_row_runs(row, material):
     found = device.kernel_result(row, material, Stand(), 2)
+    assert found["wall_s"] > 0
+    assert found["error"] == 0.0
+
+
+@pytest.mark.parametrize("row", MEASURES, ids=lambda row: row.name)
+def test_every_measure_row_runs(row, material):
+    found = device.measure_result(row, material, Stand(), Backend(), 1)
     assert found["wall_s"] > 0
     assert found["error"] == 0.0
 
@@ -78,5 +85,7 @@ def test_without_a_gpu_measured_rows_stay(tmp_path, monkeypatch, capsys):
 
 def test_the_committed_file_knows_every_row():
     rows = json.loads(device.DEVICE.read_text())["rows"]
-    wanted = {row.name for row in (*STAGES, *KERNELS)} & {row["name"] for row in device.waiting()}
+    wanted = {row.name for row in (*STAGES, *MEASURES, *KERNELS)} & {
+        row["name"] for row in device.waiting()
+    }
     assert wanted <= {row["name"] for row in rows}
