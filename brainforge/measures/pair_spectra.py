@@ -18,6 +18,7 @@ from brainforge.kernels.connectivity.finish import finish_bands, needed_sums
 from brainforge.kernels.connectivity.fourier import band_bins, new_chunk, pack
 from brainforge.kernels.connectivity.spectral import chunk_epochs, make_tapers
 from brainforge.kernels.connectivity.sums import PairSums
+from brainforge.kernels.namespace import is_device, to_device, to_host
 
 
 class PairSpectra:
@@ -58,7 +59,7 @@ class PairSpectra:
         self._sums = PairSums(
             len(self._grid.bins), n_channels, len(self._tapers), needed_sums(methods)
         )
-        self._chunk: npt.NDArray[np.float32] | None = None
+        self._chunk: Any = None
         self._packed = 0
 
     @property
@@ -66,8 +67,8 @@ class PairSpectra:
         """Number of epochs taken."""
         return self._sums.n_epochs + self._packed
 
-    def add(self, epochs: Sequence[npt.NDArray[np.float32]]) -> None:
-        """Take whole epochs, each with axes (channel, time).
+    def add(self, epochs: Sequence[Any]) -> None:
+        """Take whole epochs, float32 arrays with axes (channel, time), on the host or a device.
 
         Raises
         ------
@@ -76,12 +77,11 @@ class PairSpectra:
             whole chunk before it are taken.
         """
         while len(epochs):
-            if self._chunk is None:
-                self._chunk = self._new_chunk(self._capacity)
+            chunk = self._chunk = self._chunk_beside(epochs[0])
             some = epochs[: self._capacity - self._packed]
             try:
                 pack(
-                    some, self._tapers, self._grid.bins, self._chunk, self._packed,
+                    chunk, self._packed, some, self._tapers, self._grid.bins,
                     n_threads=self.n_threads,
                 )  # fmt: skip
             except KernelInputError as error:
@@ -93,7 +93,7 @@ class PairSpectra:
                 ) from error
             self._packed += len(some)
             if self._packed == self._capacity:
-                self._sums.add(self._chunk, self._packed, self.n_threads)
+                self._sums.add(chunk, self._packed, self.n_threads)
                 self._packed = 0
             epochs = epochs[len(some) :]
 
@@ -105,7 +105,7 @@ class PairSpectra:
 
     def finish(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
         """Return ``values[method][band]``, axes (channel, channel). Changes nothing."""
-        pending = (self._chunk, self._packed) if self._chunk is not None else None
+        pending = (self._chunk, self._packed) if self._packed else None
         return finish_bands(self._sums, self._grid.of_band, self.methods, pending, self.n_threads)
 
     def state(self) -> dict[str, Any]:
@@ -114,9 +114,9 @@ class PairSpectra:
         values, power = self._sums.values, self._sums.power
         return {
             "summed": self._sums.n_epochs,
-            "sums": np.zeros(0) if values is None else values.copy(),
-            "power": np.zeros(0) if power is None else power.copy(),
-            "packed": packed.copy(),
+            "sums": np.zeros(0) if values is None else np.array(to_host(values)),
+            "power": np.zeros(0) if power is None else np.array(to_host(power)),
+            "packed": np.array(to_host(packed)),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -131,5 +131,13 @@ class PairSpectra:
             self._chunk = self._new_chunk(self._capacity)
             self._chunk[:, :, : self._packed] = state["packed"]
 
-    def _new_chunk(self, n_epochs: int) -> npt.NDArray[np.float32]:
-        return new_chunk(len(self._grid.bins), self.n_channels, len(self._tapers), n_epochs)
+    def _new_chunk(self, n_epochs: int, like: Any = None) -> Any:
+        return new_chunk(
+            len(self._grid.bins), self.n_channels, len(self._tapers), n_epochs, like=like
+        )
+
+    def _chunk_beside(self, epoch: Any) -> Any:
+        """Return the chunk that gathers, where the epochs are; a checkpoint's comes along."""
+        if self._chunk is None:
+            return self._new_chunk(self._capacity, like=epoch)
+        return to_device(self._chunk, like=epoch) if is_device(epoch) else self._chunk

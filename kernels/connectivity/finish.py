@@ -13,6 +13,8 @@ from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.finish_rows import MEASURES, add_measures, fill_square
 from brainforge.kernels.connectivity.layout import SUMS, n_pairs
 from brainforge.kernels.connectivity.sums import BinAdder, PairSums
+from brainforge.kernels.dispatch import kernel
+from brainforge.kernels.namespace import is_device, namespace, to_host
 from brainforge.kernels.parallel import parallel_map
 from brainforge.kernels.scratch import scratch
 
@@ -21,7 +23,8 @@ _BINS: Final = 8
 #: pairs finished at a time: seven pending sums of them stay in the second-level cache
 _PAIRS: Final = 16_000
 
-Chunk = tuple[npt.NDArray[np.float32], int]
+#: packed spectra, and how many of their epochs count
+Chunk = tuple[Any, int]
 
 
 @dataclass(frozen=True)
@@ -113,62 +116,115 @@ def finish_bands(
     if pending is not None:
         sums.check(*pending)
     rows = tuple(dict.fromkeys(row for name in methods for row in METHODS[name].rows(name)))
-    adder = _BandAdder(sums, pending, rows)
-    step = _BINS if n_threads > 1 else max(map(len, bands.values()), default=1)
+    like = sums.power if pending is None else pending[0]
+    power = sums.power if sums.power is not None else zero_power(sums, like)
+    means = band_means(
+        power, sums.values, sums.n_epochs, sums.names, tuple(bands.values()), rows, pending,
+        n_threads=n_threads,
+    )  # fmt: skip
+    home = to_host(means)
+    return {
+        name: {
+            band: _square(name, dict(zip(rows, home[b])), sums.n_channels)
+            for b, band in enumerate(bands)
+        }
+        for name in methods
+    }
+
+
+def zero_power(sums: PairSums, like: Any) -> Any:
+    """Return the power of channels of which nothing is known, where ``like`` is."""
+    xp, device = namespace(like), {"device": like.device} if is_device(like) else {}
+    return xp.zeros((sums.n_bins, sums.n_channels), dtype=xp.float64, **device)
+
+
+@kernel(device="brainforge.kernels.device.finish:band_means", raw=True, tolerance=1e-5)
+def band_means(
+    power: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float64] | None,
+    n_epochs: int,
+    names: tuple[str, ...],
+    bands: Sequence[npt.NDArray[np.intp]],
+    rows: tuple[str, ...],
+    pending: Chunk | None = None,
+    *,
+    n_threads: int = 1,
+) -> npt.NDArray[np.float32]:
+    """Return the mean over each band's bins of each measure, axes (band, measure, pair).
+
+    Parameters
+    ----------
+    power : float64 array, axes (bin, channel)
+    values : float64 array, axes (bin, sum, pair) | None
+        None where no epoch has been summed.
+    n_epochs : int
+        Epochs in the sums.
+    names : tuple of str
+        Of the sums.
+    bands : sequence of int array
+        Bins of each band, on the host.
+    rows : tuple of str
+        Of `MEASURES`.
+    pending : (chunk, n_epochs) | None
+        Packed epochs that are not in the sums yet, and are left out of them.
+    n_threads : int
+    """
+    adder = _BandAdder(power, values, n_epochs, names, rows, pending)
+    step = _BINS if n_threads > 1 else max(map(len, bands), default=1)
     work = [
-        (band, [int(f) for f in bins[at : at + step]])
-        for band, bins in bands.items()
+        (b, [int(f) for f in bins[at : at + step]])
+        for b, bins in enumerate(bands)
         for at in range(0, len(bins), step)
     ]
     done = parallel_map(lambda w: adder.total(w[1]), work, n_threads)
-    values: dict[str, dict[str, npt.NDArray[Any]]] = {name: {} for name in methods}
-    for band, bins in bands.items():
-        parts = [total for (of, _), total in zip(work, done) if of == band]
-        for part in parts[1:]:
-            parts[0] += part
-        mean = dict(zip(rows, parts[0]))
-        for name in methods:
-            values[name][band] = _square(name, mean, 1.0 / len(bins), sums.n_channels)
-    return values
+    means = np.zeros((len(bands), len(rows), n_pairs(power.shape[1])), dtype=np.float32)
+    for (b, _), total in zip(work, done):
+        means[b] += total
+    for b, bins in enumerate(bands):
+        means[b] *= np.float32(1.0 / len(bins))
+    return means
 
 
 class _BandAdder:
     """Adds measures over bins, some rows of pairs at a time, which the cache holds."""
 
-    def __init__(self, sums: PairSums, pending: Chunk | None, rows: Sequence[str]) -> None:
-        self._sums, self._pending = sums, pending
-        self._adder = BinAdder(sums.n_channels, sums.n_tapers, sums.names)
-        names = list(sums.names)
-        self._where = np.array([names.index(s) if s in names else -1 for s in SUMS])
+    def __init__(
+        self, power: Any, values: Any, n_epochs: int, names: Any, rows: Any, pending: Any
+    ) -> None:
+        self._n = power.shape[1]
+        self._power, self._values, self._pending = power, values, pending
+        self._adder = None
+        if pending is not None:
+            self._adder = BinAdder(self._n, pending[0].shape[3] // 2, names)
+        where = {name: k for k, name in enumerate(names)}
+        self._where = np.array([where.get(s, -1) for s in SUMS], dtype=np.int64)
         self._measures = np.array([MEASURES.index(row) for row in rows], dtype=np.int64)
-        self._n_epochs = sums.n_epochs + (pending[1] if pending else 0)
-        self._shape = (len(names), n_pairs(sums.n_channels))
-        self._rows = list(_row_blocks(sums.n_channels))
+        self._n_epochs = n_epochs + (pending[1] if pending else 0)
+        self._n_sums = len(names)
+        self._rows = list(_row_blocks(self._n))
 
     def total(self, bins: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the sum of each measure over some bins, axes (measure, pair)."""
-        out = np.zeros((len(self._measures), self._shape[1]), dtype=np.float32)
+        out = np.zeros((len(self._measures), n_pairs(self._n)), dtype=np.float32)
         for f in bins:
             self._add_bin(f, out)
         return out
 
     def _add_bin(self, f: int, out: npt.NDArray[np.float32]) -> None:
-        n, sums = self._sums.n_channels, self._sums
-        summed = sums.values is not None
-        values = sums.values[f] if sums.values is not None else np.zeros((self._shape[0], 0))
-        power = np.zeros(n) if sums.power is None else sums.power[f].copy()
-        if self._pending is not None:
-            chunk, count = self._pending
-            prepared = self._adder.prepare(chunk[f], count, power)
-        extra = np.zeros((self._shape[0], 0))
+        summed, nothing = self._values is not None, np.zeros((self._n_sums, 0))
+        values, power = self._values[f] if summed else nothing, self._power[f]
+        if self._adder is not None:
+            power = power.copy()
+            prepared = self._adder.prepare(self._pending[0][f], self._pending[1], power)
         root = np.sqrt(power)
-        inverse = np.divide(1.0, root, out=np.zeros(n), where=root > 0)
+        inverse = np.divide(1.0, root, out=np.zeros(self._n), where=root > 0)
         for first, last, before, after in self._rows:
-            if self._pending is not None:
-                extra = scratch("pending sums", (self._shape[0], after - before), np.float64)
-                self._adder.add(prepared, count, extra, (first, last))
+            extra = nothing
+            if self._adder is not None:
+                extra = scratch("pending sums", (self._n_sums, after - before), np.float64)
+                self._adder.add(prepared, self._pending[1], extra, (first, last))
             elif not summed:
-                extra = np.zeros((self._shape[0], after - before))
+                extra = np.zeros((self._n_sums, after - before))
             add_measures(
                 values, extra, self._where, inverse, first, last, self._n_epochs, before, summed,
                 self._measures, out,
@@ -188,13 +244,13 @@ def _row_blocks(n: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _square(
-    name: str, mean: Mapping[str, npt.NDArray[np.float32]], factor: float, n_channels: int
+    name: str, mean: Mapping[str, npt.NDArray[np.float32]], n_channels: int
 ) -> npt.NDArray[Any]:
-    """Return a measure's matrix from its packed rows times ``factor``."""
+    """Return a measure's matrix from its packed rows."""
 
     def filled(row: str, mirror: int) -> npt.NDArray[np.float32]:
         out = np.zeros((n_channels, n_channels), dtype=np.float32)
-        fill_square(mean[row], factor, mirror, out)
+        fill_square(mean[row], mirror, out)
         return out
 
     symmetry = METHODS[name].symmetry

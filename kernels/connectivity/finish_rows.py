@@ -132,18 +132,15 @@ def add_measures(
                     result[p] += value if meant else zero
 
 
-@lazy_jit(["void(float32[::1], float64, int64, float32[:, ::1])"], fastmath=False)
-def fill_square(packed: Any, factor: Any, mirror: Any, out: Any) -> None:
-    """Fill a square, but for its diagonal, from packed pairs times ``factor``.
+@lazy_jit(["void(float32[::1], int64, float32[:, ::1])"], fastmath=False)
+def fill_square(packed: Any, mirror: Any, out: Any) -> None:
+    """Fill a square, but for its diagonal, from packed pairs.
 
     ``mirror`` says what (j, i) is, given v at (i, j): 1 v, -1 -v, 0 1 - v.
     """
-    n, at = out.shape[0], 0
-    scale, one = np.float32(factor), np.float32(1)
+    n, at, one = out.shape[0], 0, np.float32(1)
     for i in range(n - 1):
-        row, mine = out[i, i + 1 :], packed[at : at + n - 1 - i]
-        for p in range(n - 1 - i):
-            row[p] = mine[p] * scale
+        out[i, i + 1 :] = packed[at : at + n - 1 - i]
         at += n - 1 - i
     # sixteen columns at a time, so that what is read stays in the cache until it is used up
     for first in range(0, n, 16):

@@ -21,7 +21,9 @@ import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.layout import LANES, aligned, n_blocks
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
+from brainforge.kernels.namespace import dtype_name, is_device, namespace
 from brainforge.kernels.parallel import parallel_map
 from brainforge.kernels.scratch import scratch
 
@@ -103,11 +105,13 @@ def hann_taper(n_times: int) -> npt.NDArray[np.float64]:
     return (window / max(window.sum(), np.finfo(float).tiny))[None]
 
 
-def new_chunk(
-    n_bins: int, n_channels: int, n_tapers: int, n_epochs: int
-) -> npt.NDArray[np.float32]:
-    """Return an empty packed chunk for ``n_epochs`` epochs."""
-    return aligned((n_bins, n_blocks(n_channels), n_epochs, 2 * n_tapers, LANES))
+def new_chunk(n_bins: int, n_channels: int, n_tapers: int, n_epochs: int, like: Any = None) -> Any:
+    """Return an empty packed chunk for ``n_epochs`` epochs, on the device of ``like`` if any."""
+    shape = (n_bins, n_blocks(n_channels), n_epochs, 2 * n_tapers, LANES)
+    if not is_device(like):
+        return aligned(shape)
+    xp = namespace(like)
+    return xp.zeros(shape, dtype=xp.float32, device=like.device)
 
 
 @lazy_jit(
@@ -192,12 +196,13 @@ def _scatter(spectra: Any, bins: Any, first: Any, at: Any, chunk: Any) -> None:
                     imag[lane] = some[lane, k, b, 1]
 
 
+@kernel(device="brainforge.kernels.device.fourier:pack", raw=True, tolerance=2e-6)
 def pack(
+    chunk: npt.NDArray[np.float32],
+    at: int,
     epochs: Sequence[npt.NDArray[np.float32]] | npt.NDArray[np.float32],
     tapers: npt.NDArray[np.floating[Any]],
     bins: npt.NDArray[np.intp],
-    chunk: npt.NDArray[np.float32],
-    at: int,
     *,
     scale: npt.NDArray[np.floating[Any]] | None = None,
     n_threads: int = 1,
@@ -206,15 +211,15 @@ def pack(
 
     Parameters
     ----------
+    chunk : float32 array, axes (frequency, block of channels, epoch, 2 * taper, lane)
+        Written to; the epochs are where it is, all else on the host.
+    at : int
+        Which epoch of the chunk the first one becomes.
     epochs : sequence of float32 arrays, axes (channel, time)
         Any strides.
     tapers : array, axes (taper, time)
     bins : int array
         FFT bins to keep; see `band_bins`.
-    chunk : float32 array, axes (frequency, block of channels, epoch, 2 * taper, lane)
-        Written to.
-    at : int
-        Which epoch of the chunk the first one becomes.
     scale : array, axes (channel,) | None
         Factor per channel; the same for every epoch of a recording. Fourth powers of the
         scaled amplitudes have to fit into float32 (1e-38 to 1e38).
@@ -226,12 +231,12 @@ def pack(
         Where the shapes or dtypes do not fit together, or an epoch holds NaN or infinity: then
         what was written to the chunk is not to be used.
     """
-    check_pack(epochs, tapers, bins, chunk, at)
+    check_pack(chunk, at, epochs, tapers, bins)
     if not len(epochs):
         return
     n_channels, n_times = epochs[0].shape
     windows = np.ascontiguousarray(tapers, dtype=np.float64)
-    before = np.ascontiguousarray(EMPHASIS * np.roll(windows, 1, axis=1))
+    before = before_taper(windows)
     gains = np.ascontiguousarray(np.ones(n_channels) if scale is None else scale, np.float64)
     wanted = np.ascontiguousarray(bins, dtype=np.int64)
     step = max(_ROWS // len(windows) // LANES, 1) * LANES
@@ -251,16 +256,26 @@ def pack(
 
     pieces = [(e, first) for e in range(len(epochs)) for first in range(0, n_channels, step)]
     if not all(parallel_map(transform, pieces, n_threads)):
-        raise KernelInputError(
-            where="epochs", expected="finite samples", got="NaN or infinity", fix="mask them"
-        )
+        raise not_finite()
 
 
-def check_pack(epochs: Any, tapers: Any, bins: Any, chunk: Any, at: int) -> None:
+def not_finite() -> KernelInputError:
+    """Return what is raised for an epoch with NaN or infinity."""
+    return KernelInputError(
+        where="epochs", expected="finite samples", got="NaN or infinity", fix="mask them"
+    )
+
+
+def before_taper(tapers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return what the sample before each is multiplied by, around the end."""
+    return np.ascontiguousarray(EMPHASIS * np.roll(tapers, 1, axis=1))
+
+
+def check_pack(chunk: Any, at: int, epochs: Any, tapers: Any, bins: Any) -> None:
     """Raise KernelInputError where the arguments of `pack` do not fit together."""
     first: Any = epochs[0] if len(epochs) else None
     for epoch in epochs:
-        kind = str(epoch.dtype).rpartition(".")[2]
+        kind = dtype_name(epoch)
         if epoch.ndim != 2 or epoch.shape != first.shape or epoch.shape[1] < 1 or kind != "float32":
             raise KernelInputError(
                 where="epochs",
@@ -281,7 +296,7 @@ def check_pack(epochs: Any, tapers: Any, bins: Any, chunk: Any, at: int) -> None
         )
     blocks = chunk.shape[1] if first is None else n_blocks(first.shape[0])
     shape = (len(bins), blocks, chunk.shape[2], 2 * len(tapers), LANES)
-    kind = str(chunk.dtype).rpartition(".")[2]
+    kind = dtype_name(chunk)
     flags = getattr(chunk, "flags", None)
     if chunk.shape != shape or kind != "float32" or not (flags is None or flags.c_contiguous):
         raise KernelInputError(

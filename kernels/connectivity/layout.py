@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.namespace import dtype_name
 
 #: channels lie side by side in blocks of this many: 16 float32 fill a cache line
 LANES: Final = 16
@@ -87,7 +88,7 @@ def check_chunk(chunk: Any, n_epochs: int, n_bins: int, n_channels: int, n_taper
     n_bins, n_channels, n_tapers : int
         What it has to hold.
     """
-    kind = str(chunk.dtype).rpartition(".")[2]
+    kind = dtype_name(chunk)
     flags = getattr(chunk, "flags", None)
     if chunk.ndim != 5 or kind != "float32" or not (flags is None or flags.c_contiguous):
         raise KernelInputError(

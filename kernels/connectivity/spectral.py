@@ -87,7 +87,7 @@ def spectral_connectivity(
     sums = PairSums(len(grid.bins), n_channels, len(tapers), needed_sums(names))
     for at in range(0, n_epochs, capacity):
         some = (epochs[at : at + capacity] * scale[:, None]).astype(np.float32)
-        pack(some, tapers, grid.bins, chunk, 0, n_threads=n_threads)
+        pack(chunk, 0, some, tapers, grid.bins, n_threads=n_threads)
         sums.add(chunk, len(some), n_threads)
     return finish_bands(sums, grid.of_band, names, n_threads=n_threads)
 

@@ -11,19 +11,23 @@ Seven float64 sums of the 46,665 pairs of 306 channels take 2.6 MB a bin.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.layout import SUMS, check_chunk, n_pairs
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
+from brainforge.kernels.namespace import dtype_name, is_device, namespace, to_device, to_host
 from brainforge.kernels.parallel import parallel_map, slices
 from brainforge.kernels.scratch import scratch
 
+_SPECTRA: Final = "Array(float32, 4, 'C', readonly=True)"
 
-@lazy_jit(["int64(float32[:, :, :, ::1], int64, float64[::1])"])
+
+@lazy_jit([f"int64({_SPECTRA}, int64, float64[::1])"])
 def _add_power(spectra: Any, n_epochs: Any, power: Any) -> int:
     """Add |z| squared, and return how often a channel's spectrum is zero.
 
@@ -54,7 +58,7 @@ def _add_power(spectra: Any, n_epochs: Any, power: Any) -> int:
     return zeros
 
 
-@lazy_jit(["void(float32[:, :, :, ::1], int64, float32[:, :, :, ::1])"])
+@lazy_jit([f"void({_SPECTRA}, int64, float32[:, :, :, ::1])"])
 def _with_inverse(spectra: Any, n_epochs: Any, out: Any) -> None:
     """Fill out (block, epoch, re/im/inverse, lane) with z and 1 / |z|, which is 0 for 0."""
     one, none = np.float32(1), np.float32(0)
@@ -140,6 +144,63 @@ class BinAdder:
             out[self.names.index("positive")] += np.concatenate(upper)
 
 
+@kernel(device="brainforge.kernels.device.sums:add_epochs", raw=True, tolerance=2e-6)
+def add_epochs(
+    chunk: npt.NDArray[np.float32],
+    n_epochs: int,
+    values: npt.NDArray[np.float64],
+    power: npt.NDArray[np.float64],
+    names: tuple[str, ...],
+    *,
+    n_threads: int = 1,
+) -> None:
+    """Add the first epochs of a packed chunk to the sums of all pairs at all bins.
+
+    Parameters
+    ----------
+    chunk : float32 array, C order, axes (bin, block of channels, epoch, 2 * taper, lane)
+    n_epochs : int
+        Epochs that count.
+    values : float64 array, C order, axes (bin, sum, pair)
+        Added to, as is ``power``.
+    power : float64 array, C order, axes (bin, channel)
+    names : tuple of str
+        Of the sums, in the order of `SUMS`.
+    n_threads : int
+
+    Raises
+    ------
+    KernelInputError
+        Where the shapes or dtypes do not fit together.
+    """
+    check_sums(chunk, n_epochs, values, power, names)
+    adder = BinAdder(power.shape[1], chunk.shape[3] // 2, names)
+
+    def some(bins: slice) -> None:
+        for f in range(bins.start, bins.stop):
+            adder.add(adder.prepare(chunk[f], n_epochs, power[f]), n_epochs, values[f])
+
+    if n_epochs:
+        parallel_map(some, slices(len(power), 4 * n_threads), n_threads)
+
+
+def check_sums(chunk: Any, n_epochs: int, values: Any, power: Any, names: Any) -> None:
+    """Raise KernelInputError where the arguments of `add_epochs` do not fit together."""
+    if names != kept_sums(names):
+        raise KernelInputError(
+            where="names", expected=f"some of {', '.join(SUMS)}, in this order", got=repr(names)
+        )
+    n_tapers = chunk.shape[3] // 2 if chunk.ndim == 5 else 1
+    check_chunk(chunk, n_epochs, power.shape[0], power.shape[1], n_tapers)
+    shape = (power.shape[0], len(names), n_pairs(power.shape[1]))
+    if values.shape != shape or {dtype_name(values), dtype_name(power)} != {"float64"}:
+        raise KernelInputError(
+            where="values",
+            expected=f"float64 sums of shape {shape}",
+            got=f"{dtype_name(values)} of shape {values.shape}",
+        )
+
+
 class PairSums:
     """Sums over epochs for all pairs at all bins.
 
@@ -154,10 +215,11 @@ class PairSums:
         self.names = kept_sums(wanted)
         self.n_bins, self.n_channels, self.n_tapers = n_bins, n_channels, n_tapers
         self.n_epochs = 0
-        self.values: npt.NDArray[np.float64] | None = None
-        self.power: npt.NDArray[np.float64] | None = None
+        #: axes (bin, sum, pair) and (bin, channel), where the chunks are
+        self.values: Any = None
+        self.power: Any = None
 
-    def add(self, chunk: npt.NDArray[np.float32], n_epochs: int, n_threads: int = 1) -> None:
+    def add(self, chunk: Any, n_epochs: int, n_threads: int = 1) -> None:
         """Add the first ``n_epochs`` epochs of a packed chunk.
 
         Parameters
@@ -170,14 +232,8 @@ class PairSums:
         self.check(chunk, n_epochs)
         if n_epochs == 0:
             return
-        values, power = self._allocated()
-        adder = BinAdder(self.n_channels, self.n_tapers, self.names)
-
-        def some(bins: slice) -> None:
-            for f in range(bins.start, bins.stop):
-                adder.add(adder.prepare(chunk[f], n_epochs, power[f]), n_epochs, values[f])
-
-        parallel_map(some, slices(self.n_bins, 4 * n_threads), n_threads)
+        values, power = self._allocated(chunk)
+        add_epochs(chunk, n_epochs, values, power, self.names, n_threads=n_threads)
         self.n_epochs += n_epochs
 
     def merge(self, other: Self) -> None:
@@ -189,18 +245,27 @@ class PairSums:
             )
         if other.values is None or other.power is None:
             return
-        values, power = self._allocated()
-        values += other.values
-        power += other.power
+        values, power = self._allocated(other.values)
+        values += placed(other.values, values)
+        power += placed(other.power, power)
         self.n_epochs += other.n_epochs
 
-    def check(self, chunk: npt.NDArray[np.float32], n_epochs: int) -> None:
+    def check(self, chunk: Any, n_epochs: int) -> None:
         """Raise KernelInputError unless a chunk with so many epochs fits these sums."""
         check_chunk(chunk, n_epochs, self.n_bins, self.n_channels, self.n_tapers)
 
-    def _allocated(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _allocated(self, like: Any) -> tuple[Any, Any]:
+        """Return the sums, where ``like`` is; zeros if there are none."""
         if self.values is None or self.power is None:
+            xp, device = namespace(like), {"device": like.device} if is_device(like) else {}
             shape = (self.n_bins, len(self.names), n_pairs(self.n_channels))
-            self.values = np.zeros(shape)
-            self.power = np.zeros((self.n_bins, self.n_channels))
+            self.values = xp.zeros(shape, dtype=xp.float64, **device)
+            self.power = xp.zeros((self.n_bins, self.n_channels), dtype=xp.float64, **device)
+        elif is_device(like):
+            self.values, self.power = (to_device(a, like=like) for a in (self.values, self.power))
         return self.values, self.power
+
+
+def placed(array: Any, like: Any) -> Any:
+    """Return an array where ``like`` is."""
+    return to_device(array, like=like) if is_device(like) else to_host(array)

@@ -191,4 +191,5 @@ def pair_kernel(n_tapers: int, names: tuple[str, ...]) -> LazyKernel:
                         place += n_pairs
 
     numbers = ", ".join(["int64"] * 5)
-    return lazy_jit([f"void(float32[::1], {numbers}, boolean, float64[:, ::1])"])(kernel)
+    z = "Array(float32, 1, 'C', readonly=True)"
+    return lazy_jit([f"void({z}, {numbers}, boolean, float64[:, ::1])"])(kernel)

@@ -17,8 +17,26 @@ def spectra(epochs, tapers, bins):
 
 def cross_spectra(epochs, tapers, bins):
     """Return the cross-spectrum of every epoch, axes (epoch, channel i, channel j, bin)."""
-    z = spectra(epochs, tapers, bins)
+    return from_spectra(spectra(epochs, tapers, bins))
+
+
+def from_spectra(z):
+    """Return cross-spectra summed over tapers from spectra (epoch, taper, channel, bin)."""
     return np.einsum("ekif,ekjf->eijf", z, z.conj())
+
+
+def sums(c):
+    """Return the sums over epochs that measures are made of, each axes (i, j, bin)."""
+    unit = _ratio(c, np.abs(c)).sum(0)
+    return {
+        "re": c.real.sum(0),
+        "im": c.imag.sum(0),
+        "abs_im": np.abs(c.imag).sum(0),
+        "positive": np.heaviside(c.imag, 0.5).sum(0),
+        "im2": np.square(c.imag).sum(0),
+        "unit_re": unit.real,
+        "unit_im": unit.imag,
+    }
 
 
 def _ratio(a, b):

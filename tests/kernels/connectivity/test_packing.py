@@ -42,7 +42,7 @@ def test_chunk_holds_the_tapered_spectra(n_epochs, n_channels, n_times, n_tapers
     bins = np.array([1, 4, n_times // 2])
     chunk = new_chunk(3, n_channels, n_tapers, 20)
     chunk[:] = 9
-    pack(x, tapers, bins, chunk, 2, n_threads=2)
+    pack(chunk, 2, x, tapers, bins, n_threads=2)
     got = unpacked(chunk[:, :, 2 : 2 + n_epochs], n_channels, bins, n_times)
     np.testing.assert_allclose(got, spectra(x, tapers, bins), atol=2e-5)
     assert (chunk[:, :, :2] == 9).all()
@@ -54,9 +54,9 @@ def test_an_epoch_is_packed_alike_in_any_company():
     wide = rng.standard_normal((7, 70, 123)).astype(np.float32)
     tapers, bins = dpss_tapers(100, 2.0, 2), np.array([2, 3, 50])
     together, alone = (new_chunk(3, 70, 2, 7) for _ in range(2))
-    pack([epoch[:, 3:103] for epoch in wide], tapers, bins, together, 0, n_threads=2)
+    pack(together, 0, [epoch[:, 3:103] for epoch in wide], tapers, bins, n_threads=2)
     for e, epoch in enumerate(wide):
-        pack([np.ascontiguousarray(epoch[:, 3:103])], tapers, bins, alone, e)
+        pack(alone, e, [np.ascontiguousarray(epoch[:, 3:103])], tapers, bins)
     np.testing.assert_array_equal(together, alone)
 
 
@@ -67,7 +67,7 @@ def test_weak_bins_beside_strong_ones_keep_their_digits():
     x = (x + rng.standard_normal((5, 3, 500))).astype(np.float32)
     tapers, bins = hann_taper(500), np.arange(60, 91)
     chunk = new_chunk(len(bins), 3, 1, 5)
-    pack(x, tapers, bins, chunk, 0)
+    pack(chunk, 0, x, tapers, bins)
     wanted = spectra(x, tapers, bins)
     error = np.abs(unpacked(chunk, 3, bins, 500) - wanted).max()
     assert error < 2e-3 * np.abs(wanted).mean()
@@ -103,8 +103,8 @@ def test_sums_are_those_of_the_cross_spectra(n_channels, n_tapers):
     x[3, 0] = 2.0
     tapers, bins = dpss_tapers(64, 2.0, n_tapers), np.array([3, 9])
     chunk = new_chunk(2, n_channels, n_tapers, 19)
-    pack(x[:16], tapers, bins, chunk, 0)
-    pack(x[16:], tapers, bins, chunk, 16)
+    pack(chunk, 0, x[:16], tapers, bins)
+    pack(chunk, 16, x[16:], tapers, bins)
     one, two = (PairSums(2, n_channels, n_tapers, SUMS) for _ in range(2))
     one.add(chunk, 19, n_threads=2)
     one.merge(two)
@@ -183,19 +183,19 @@ def test_broken_contracts_are_named():
     x, taper, bins = np.zeros((4, 2, 50), np.float32), hann_taper(50), np.array([2, 3])
     chunk = new_chunk(2, 2, 1, 16)
     with pytest.raises(KernelInputError, match="room for 17 epochs among 16"):
-        pack(np.zeros((17, 2, 50), np.float32), taper, bins, chunk, 0)
+        pack(chunk, 0, np.zeros((17, 2, 50), np.float32), taper, bins)
     with pytest.raises(KernelInputError, match=r"float32 epochs .* got float64"):
-        pack(x.astype(np.float64), taper, bins, chunk, 0)
+        pack(chunk, 0, x.astype(np.float64), taper, bins)
     with pytest.raises(KernelInputError, match="all alike"):
-        pack([x[0], x[0, :, 1:]], taper, bins, chunk, 0)
+        pack(chunk, 0, [x[0], x[0, :, 1:]], taper, bins)
     with pytest.raises(KernelInputError, match="tapers x 50 times"):
-        pack(x, hann_taper(40), bins, chunk, 0)
+        pack(chunk, 0, x, hann_taper(40), bins)
     with pytest.raises(KernelInputError, match="FFT bins from 0 to 25"):
-        pack(x, taper, np.array([2, 26]), chunk, 0)
+        pack(chunk, 0, x, taper, np.array([2, 26]))
     with pytest.raises(KernelInputError, match="chunk: expected a C-ordered"):
-        pack(x, taper, bins, chunk.astype(np.float64), 0)
+        pack(chunk.astype(np.float64), 0, x, taper, bins)
     with pytest.raises(KernelInputError, match="room for 4 epochs"):
-        pack(x, taper, bins, chunk, 13)
+        pack(chunk, 13, x, taper, bins)
     sums = PairSums(2, 2, 1, SUMS)
     with pytest.raises(KernelInputError, match="2 bins x 1 blocks x epochs x 2 rows"):
         sums.add(new_chunk(3, 2, 1, 16), 4)
@@ -216,7 +216,7 @@ def test_a_value_that_is_not_finite_is_named(wrong):
     x, taper, bins = np.zeros((4, 20, 50), np.float32), hann_taper(50), np.array([2, 3])
     x[2, 18, 49] = wrong
     with pytest.raises(KernelInputError, match="epochs: expected finite samples"):
-        pack(x, taper, bins, new_chunk(2, 20, 1, 16), 0)
+        pack(new_chunk(2, 20, 1, 16), 0, x, taper, bins)
 
 
 @pytest.mark.parametrize("band", [(-1.0, 4.0), (8.0, 4.0), (10.0, 26.0), (np.nan, 4.0)])

@@ -27,7 +27,7 @@ def packed(epochs, tapers=None):
     n_epochs, n_channels = epochs.shape[:2]
     chunk = new_chunk(len(grid.bins), n_channels, len(tapers), 16 * -(-n_epochs // 16))
     for at in range(0, n_epochs, 16):
-        pack(epochs[at : at + 16].astype(np.float32), tapers, grid.bins, chunk, at)
+        pack(chunk, at, epochs[at : at + 16].astype(np.float32), tapers, grid.bins)
     return (chunk, n_epochs), grid.of_band
 
 
