@@ -8,14 +8,17 @@ tests, documentation and `brainforge diagnose` read.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from importlib import import_module
+from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from brainforge.errors import KernelInputError
-from brainforge.kernels.namespace import is_device
+from brainforge.kernels.namespace import dtype_name, is_device
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +43,9 @@ class Kernel:
         What the twin cannot do, in words; empty where it does all that the CPU body does.
     why_not : str
         Why there is no twin.
+    takes : tuple of (str, str)
+        Argument and what array it has to be, as ``"float32|float64 (channel, sample)"``; checked
+        before either body runs.
     """
 
     name: str
@@ -48,6 +54,7 @@ class Kernel:
     tolerance: float
     supports: str
     why_not: str
+    takes: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def twin(self) -> Callable[..., Any]:
@@ -74,6 +81,33 @@ class Kernel:
 _DECLARED: dict[str, Kernel] = {}
 
 
+class _Check:
+    """Looks at one array argument of a call."""
+
+    def __init__(self, argument: str, at: int, optional: bool, wanted: str) -> None:
+        dtypes, _, axes = wanted.partition(" ")
+        self._argument, self._at, self._optional, self._wanted = argument, at, optional, wanted
+        self._dtypes, self._ndim = dtypes.split("|"), axes.count(",") + 1
+
+    def __call__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        array = args[self._at] if self._at < len(args) else kwargs.get(self._argument)
+        if array is None and self._optional:
+            return
+        if not (isinstance(array, np.ndarray) or is_device(array)):
+            got = type(array).__name__
+        elif array.ndim != self._ndim or dtype_name(array) not in self._dtypes:
+            got = f"{dtype_name(array)} of shape {tuple(array.shape)}"
+        else:
+            return
+        raise KernelInputError(where=self._argument, expected=self._wanted, got=got)
+
+
+def _place(body: Callable[..., Any], argument: str) -> tuple[int, bool]:
+    """Return where an argument stands, and whether it may be left out."""
+    parameters = signature(body).parameters
+    return list(parameters).index(argument), parameters[argument].default is None
+
+
 def kernel(
     *,
     device: str | None,
@@ -81,22 +115,27 @@ def kernel(
     raw: bool = False,
     supports: str = "",
     why_not: str = "",
+    takes: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a public function as a kernel; the decorated function runs the right twin.
 
     A device array among the positional arguments runs the twin, which has the same signature;
-    parameters beside it may be host arrays. Without one the function itself runs.
+    parameters beside it may be host arrays. Without one the function itself runs. Arrays that
+    ``takes`` names are checked first, for both: KernelInputError names the argument.
     """
     if (device is None) != bool(why_not):
         raise ValueError("a kernel has a device twin or a reason why not")
 
     def decorate(body: Callable[P, R]) -> Callable[P, R]:
         name = f"{body.__module__}.{body.__qualname__}".removeprefix("brainforge.kernels.")
-        row = Kernel(name, device, raw, tolerance, supports, why_not)
+        row = Kernel(name, device, raw, tolerance, supports, why_not, tuple((takes or {}).items()))
+        checks = [_Check(argument, *_place(body, argument), of) for argument, of in row.takes]
         _DECLARED[name] = row
 
         @wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            for check in checks:
+                check(args, kwargs)
             if any(map(is_device, args)):
                 result: R = row.twin(*args, **kwargs)
                 return result
