@@ -12,6 +12,7 @@ from (seed, k) and is the same whatever else is computed, in whatever order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 
 #: what may be done to a channel's epochs
 SCHEMES: Final = ("permute", "shift", "sign", "phase")
@@ -241,3 +243,78 @@ def draw_epochs(rng: np.random.Generator, scheme: str, n_channels: int, n_epochs
     else:
         turn = np.exp(2j * np.pi * rng.random(shape)).astype(np.complex64)
     return EpochDraw(np.ascontiguousarray(order, dtype=np.int64), turn)
+
+
+@kernel(device="brainforge.kernels.device.surrogates:rotated", tolerance=0.0)
+def rotated(signal: npt.NDArray[Any], shifts: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Return each channel delayed around its end by a number of samples of its own.
+
+    Parameters
+    ----------
+    signal : array, axes (..., channel, time)
+    shifts : int64 array, axes (..., channel)
+        On the host; any integers.
+
+    Returns
+    -------
+    array, shape and dtype of ``signal``
+
+    Raises
+    ------
+    KernelInputError
+        Where there is not one shift for each channel.
+    """
+    check_shifts(signal, shifts)
+    rows = np.ascontiguousarray(signal).reshape(shifts.size, signal.shape[-1])
+    out = np.empty_like(rows)
+    for row, to, shift in zip(rows, out, shifts.reshape(-1)):
+        at = int(shift) % max(len(row), 1)
+        to[at:], to[:at] = row[: len(row) - at], row[len(row) - at :]
+    return out.reshape(signal.shape)
+
+
+@kernel(device="brainforge.kernels.device.surrogates:exchanged", tolerance=0.0)
+def exchanged(signals: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Return epochs put together of channels from different ones.
+
+    Parameters
+    ----------
+    signals : array, axes (epoch, channel, time)
+    order : int64 array, axes (channel, place)
+        On the host: the epoch that each channel takes into each place.
+
+    Returns
+    -------
+    array, axes (place, channel, time)
+
+    Raises
+    ------
+    KernelInputError
+        Where ``order`` names epochs that are not there.
+    """
+    rows = exchanged_rows(signals, order)
+    flat = np.ascontiguousarray(signals).reshape(math.prod(signals.shape[:2]), signals.shape[2])
+    return np.take(flat, rows.reshape(-1), axis=0).reshape(*rows.shape, signals.shape[2])
+
+
+def check_shifts(signal: Any, shifts: npt.NDArray[np.int64]) -> None:
+    """Raise KernelInputError unless there is a shift for each channel."""
+    if signal.ndim < 1 or shifts.shape != tuple(signal.shape[:-1]):
+        raise KernelInputError(
+            where="shifts",
+            expected=f"one for each channel of a signal of shape {tuple(signal.shape)}",
+            got=f"shape {shifts.shape}",
+        )
+
+
+def exchanged_rows(signals: Any, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return which row of (epoch x channel) comes into each (place, channel)."""
+    n_epochs, n_channels = signals.shape[:2]
+    fits = signals.ndim == 3 and order.ndim == 2 and len(order) == n_channels
+    if not fits or (order.size and not 0 <= order.min() <= order.max() < n_epochs):
+        raise KernelInputError(
+            where="order",
+            expected=f"epochs 0 to {n_epochs - 1} for each of {n_channels} channels",
+            got=f"shape {order.shape}",
+        )
+    return (order * n_channels + np.arange(n_channels)[:, None]).T

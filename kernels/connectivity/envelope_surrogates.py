@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.aec import envelope_correlation
-from brainforge.kernels.connectivity.layout import n_pairs
 from brainforge.kernels.connectivity.symmetric_aec import symmetric_envelope_correlation
-from brainforge.kernels.parallel import parallel_map
-from brainforge.kernels.surrogates import SurrogateTest, check_scheme, compared
+from brainforge.kernels.namespace import dtype_name, namespace, to_host
+from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.surrogates import (
+    SurrogateTest,
+    check_scheme,
+    compared,
+    exchanged,
+    rotated,
+)
 
 Signals = npt.NDArray[np.complexfloating[Any, Any]]
 
 #: of one channel against the others: its time rotated within each epoch, or its epochs exchanged
-ENVELOPE_SCHEMES = ("shift", "permute")
-
-
-def rotated(signal: npt.NDArray[Any], shifts: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    """Return each channel delayed around its end by a number of samples of its own.
-
-    Parameters
-    ----------
-    signal : array, axes (channel, time)
-    shifts : int64 array, axes (channel,)
-        On the host; any integers.
-
-    Returns
-    -------
-    array, shape and dtype of ``signal``
-
-    Raises
-    ------
-    KernelInputError
-        Where there is not one shift for each channel.
-    """
-    return np.take(signal.reshape(-1), rotation(signal.shape, shifts)).reshape(signal.shape)
-
-
-def rotation(shape: tuple[int, ...], shifts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return where each sample of a rotated signal comes from, flat in C order."""
-    if len(shape) != 2 or shifts.shape != shape[:1]:
-        raise KernelInputError(
-            where="shifts",
-            expected=f"one for each channel of a signal of shape {shape}",
-            got=f"shape {shifts.shape}",
-        )
-    n_channels, n_times = shape
-    if not n_times:
-        return np.zeros(0, dtype=np.int64)
-    at = (np.arange(n_times) - shifts[:, None]) % n_times
-    return (at + np.arange(n_channels)[:, None] * n_times).reshape(-1)
+ENVELOPE_SCHEMES: Final = ("shift", "permute")
+#: epochs made and correlated at a time
+_TOGETHER: Final = 8
 
 
 def envelope_surrogates(
@@ -73,7 +45,7 @@ def envelope_surrogates(
     Parameters
     ----------
     signals : complex array, axes (epoch, channel, time)
-        Analytic signals of one band.
+        Analytic signals of one band, on the host or a device; what is drawn is drawn on the host.
     orthogonalize : {"pairwise", "symmetric"}
         See `brainforge.kernels.connectivity.aec` and `symmetric_aec`.
     two_sided : bool
@@ -94,26 +66,26 @@ def envelope_surrogates(
     check_scheme(scheme, ENVELOPE_SCHEMES)
     _check(signals, orthogonalize, scheme)
     n_epochs, n_channels, n_times = signals.shape
+    # the same pieces for any number of threads, so that sums have the same bits
+    pieces = slices(n_epochs, -(-n_epochs // _TOGETHER))
 
-    def statistic(epoch: Any) -> npt.NDArray[np.float64]:
-        total = np.zeros(n_pairs(n_channels))
-        correlate = partial(_correlate, orthogonalize)
-        for start in range(0, n_epochs, max(n_threads, 1)):
-            some = range(start, min(start + max(n_threads, 1), n_epochs))
-            for pairs in parallel_map(lambda e: correlate(epoch(e)), some, n_threads):
-                total += pairs
-        mean = total / max(n_epochs, 1)
+    def statistic(of: Callable[[slice], Any]) -> npt.NDArray[np.float64]:
+        def total(piece: slice) -> npt.NDArray[np.float64]:
+            return to_host(_total(of(piece), orthogonalize))
+
+        totals = parallel_map(total, pieces, n_threads)
+        mean = np.sum(totals, axis=0) / max(n_epochs, 1)
         return np.abs(mean) if two_sided else mean
 
     def surrogate(rng: np.random.Generator) -> npt.NDArray[np.float64]:
         if scheme == "shift":
             shifts = rng.integers(0, max(n_times, 1), (n_epochs, n_channels))
-            return statistic(lambda e: rotated(signals[e], shifts[e]))
+            return statistic(lambda piece: rotated(signals[piece, ...], shifts[piece]))
         order = rng.permuted(np.tile(np.arange(n_epochs), (n_channels, 1)), axis=1)
-        return statistic(lambda e: signals[order[:, e], np.arange(n_channels)])
+        return statistic(lambda piece: exchanged(signals, order[:, piece]))
 
     return compared(
-        statistic(lambda e: signals[e]),
+        statistic(lambda piece: signals[piece, ...]),
         surrogate,
         n_surrogates=n_surrogates,
         seed=seed,
@@ -122,20 +94,25 @@ def envelope_surrogates(
     )
 
 
-def _correlate(orthogonalize: str, signal: Signals) -> npt.NDArray[np.float64]:
+def _total(signals: Any, orthogonalize: str) -> Any:
+    """Return the sum over epochs of the correlations, axes (pair,)."""
     if orthogonalize == "pairwise":
-        return envelope_correlation(signal)
-    return symmetric_envelope_correlation(signal)[0]
+        return namespace(signals).sum(envelope_correlation(signals), axis=0)
+    total: Any = 0.0
+    for e in range(signals.shape[0]):
+        total = total + symmetric_envelope_correlation(signals[e, ...])[0]
+    return total
 
 
 def _check(signals: Signals, orthogonalize: str, scheme: str) -> None:
-    if signals.ndim != 3 or not np.iscomplexobj(signals):
+    if signals.ndim != 3 or not dtype_name(signals).startswith("complex"):
         raise KernelInputError(
             where="signals",
             expected="a complex array of epochs x channels x times",
-            got=f"{signals.dtype} of shape {signals.shape}",
+            got=f"{dtype_name(signals)} of shape {tuple(signals.shape)}",
         )
-    if not np.isfinite(signals).all():
+    xp = namespace(signals)
+    if not to_host(xp.reshape(xp.all(xp.isfinite(signals)), (1,)))[0]:
         raise KernelInputError(
             where="signals", expected="finite samples", got="NaN or infinity", fix="mask them"
         )
@@ -144,7 +121,7 @@ def _check(signals: Signals, orthogonalize: str, scheme: str) -> None:
             where="orthogonalize", expected="pairwise or symmetric", got=repr(orthogonalize)
         )
     least = 2 if scheme == "permute" else 1
-    if len(signals) < least:
+    if signals.shape[0] < least:
         raise KernelInputError(
-            where="signals", expected=f"at least {least} epochs", got=str(len(signals))
+            where="signals", expected=f"at least {least} epochs", got=str(signals.shape[0])
         )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.layout import LANES, n_blocks
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.parallel import parallel_map
 from brainforge.kernels.surrogates import EpochDraw
@@ -33,6 +34,7 @@ def _shuffle(spectra: Any, order: Any, turn: Any, out: Any) -> None:
                 to[2 * k + 1, lane] = re * v + im * u
 
 
+@kernel(device="brainforge.kernels.device.shuffle:shuffled", tolerance=1e-6)
 def shuffled(
     chunk: npt.NDArray[np.float32], draw: EpochDraw, *, n_threads: int = 1
 ) -> npt.NDArray[np.float32]:

@@ -12,7 +12,9 @@ from brainforge.kernels.surrogates import (
     Null,
     compared,
     draw_epochs,
+    exchanged,
     rank_allowed,
+    rotated,
     surrogate_rng,
 )
 
@@ -91,6 +93,23 @@ def test_draws_do_what_they_say(scheme):
         assert draw_epochs(np.random.default_rng(1), scheme, *shape).order.shape == shape
 
 
+def test_rotated_is_roll():
+    x = np.random.default_rng(0).standard_normal((2, 4, 11))
+    shifts = np.array([[0, 3, -2, 25], [11, 1, 10, -11]])
+    wanted = [[np.roll(row, s) for row, s in zip(*both)] for both in zip(x, shifts)]
+    np.testing.assert_array_equal(rotated(x, shifts), wanted)
+
+
+def test_exchanged_takes_channels_from_the_epochs_named():
+    x = np.random.default_rng(0).standard_normal((5, 3, 7))
+    order = np.array([[4, 0], [2, 2], [1, 3]])
+    got = exchanged(x, order)
+    assert got.shape == (2, 3, 7)
+    for place in range(2):
+        for c in range(3):
+            np.testing.assert_array_equal(got[place, c], x[order[c, place], c])
+
+
 def test_bad_input_is_named():
     with pytest.raises(KernelInputError, match="n_surrogates: expected at least 19"):
         Null(np.zeros(3), 18)
@@ -112,5 +131,9 @@ def test_bad_input_is_named():
         null.add(np.zeros(3))
     with pytest.raises(KernelInputError, match="scheme: expected one of permute"):
         draw_epochs(np.random.default_rng(0), "mix", 2, 2)
+    with pytest.raises(KernelInputError, match="shifts: expected one for each channel"):
+        rotated(np.zeros((3, 9)), np.zeros(2, int))
+    with pytest.raises(KernelInputError, match="order: expected epochs 0 to 1 for each of 3"):
+        exchanged(np.zeros((2, 3, 9)), np.full((3, 2), 2))
     with pytest.raises(KernelInputError, match="seed: expected 0 or more"):
         surrogate_rng(-1, 0)

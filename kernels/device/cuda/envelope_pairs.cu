@@ -15,6 +15,7 @@
 
 __device__ void fill(float (*into)[STEP][TILE + 1], const float2* z, const float* scale, int first,
                      int n, int begin, int n_times) {
+#pragma unroll 2
   for (int k = threadIdx.x; k < TILE * STEP; k += THREADS) {
     const int t = k % STEP, c = k / STEP;
     float x = 0.0f, y = 0.0f, inverse = 0.0f;
@@ -32,9 +33,10 @@ __device__ void fill(float (*into)[STEP][TILE + 1], const float2* z, const float
 }
 
 // sums: c, o, o squared, h, h squared, axes (epoch, sum, pair); zeros before
-extern "C" __global__ void pair_sums(const float2* __restrict__ signal,
-                                     const float* __restrict__ scales, int n, int n_times,
-                                     double* sums) {
+// 128 registers a thread hold the loop, and let eight blocks share a multiprocessor
+extern "C" __global__ void __launch_bounds__(THREADS, 8)
+    pair_sums(const float2* __restrict__ signal, const float* __restrict__ scales, int n,
+              int n_times, double* sums) {
   __shared__ float left[3][STEP][TILE + 1], right[3][STEP][TILE + 1];
   const long long n_pairs = (long long)n * (n - 1) / 2;
   int row = 0, column = blockIdx.x;  // tiles on and above the diagonal, row by row

@@ -11,7 +11,6 @@ from brainforge.kernels.connectivity.aec import envelope_correlation
 from brainforge.kernels.connectivity.envelope_surrogates import (
     ENVELOPE_SCHEMES,
     envelope_surrogates,
-    rotated,
 )
 
 
@@ -76,15 +75,6 @@ def test_the_seed_decides_and_threads_do_not():
     assert (runs[0] != runs[2]).any()
 
 
-def test_rotated_is_roll():
-    x = np.random.default_rng(0).standard_normal((4, 11))
-    shifts = np.array([0, 3, -2, 25])
-    wanted = [np.roll(row, s) for row, s in zip(x, shifts)]
-    np.testing.assert_array_equal(rotated(x, shifts), wanted)
-    assert rotated(np.zeros((2, 0)), np.zeros(2, int)).shape == (2, 0)
-    assert rotated(np.zeros((0, 3)), np.zeros(0, int)).shape == (0, 3)
-
-
 def test_bad_input_is_named():
     z = noise(np.random.default_rng(2), 2, 3, 60)
     with pytest.raises(KernelInputError, match="signals: expected a complex array of epochs"):
@@ -99,5 +89,3 @@ def test_bad_input_is_named():
         envelope_surrogates(z[:1], scheme="permute")
     with pytest.raises(KernelInputError, match="n_surrogates"):
         envelope_surrogates(z, n_surrogates=5)
-    with pytest.raises(KernelInputError, match="shifts: expected one for each channel"):
-        rotated(z[0], np.zeros(2, int))
