@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.namespace import dtype_name
 
 Array = npt.NDArray[Any]
@@ -48,6 +49,7 @@ def band_response(
     return np.sin(np.pi / 2 * rise) ** 2 * np.sin(np.pi / 2 * fall) ** 2
 
 
+@kernel(device="brainforge.kernels.device.band_limit:band_limit", tolerance=5e-6)
 def band_limit(
     x: Array, sfreq: float, low: float, high: float, *, runs: Runs | None = None
 ) -> Array:
@@ -83,6 +85,7 @@ def band_limit(
     return out
 
 
+@kernel(device="brainforge.kernels.device.band_limit:analytic_band", tolerance=5e-6)
 def analytic_band(x: Array, sfreq: float, low: float, high: float) -> Array:
     """Return the analytic signal of ``x`` limited to a band, one continuous run.
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.band_limit import Runs, analytic_band, as_runs, band_limit
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.parallel import parallel_map, slices
 from brainforge.kernels.peaks import whole_windows, windows
 
@@ -90,6 +91,7 @@ def kuiper_log10_p(distance: Array, n: int) -> Floats:
     return np.minimum((first + np.log1p(later)) / np.log(10), 0.0)
 
 
+@kernel(device="brainforge.kernels.device.event_locked:phase_statistics", tolerance=1e-4)
 def phase_statistics(
     x: Array, events: Index, sfreq: float, *, runs: Runs | None = None, n_threads: int = 1
 ) -> PhaseStatistics:
@@ -133,6 +135,7 @@ def phase_log10_p(distance: Floats, n: int) -> Floats:
     return np.minimum(kuiper_log10_p(distance, n) + np.log10(tests), 0.0)
 
 
+@kernel(device="brainforge.kernels.device.event_locked:locked_share", tolerance=1e-5)
 def locked_share(
     x: Array,
     events: Index,

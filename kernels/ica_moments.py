@@ -14,15 +14,17 @@ derivative and 3e-7 relative to 1 + |x| for the log-likelihood.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import local
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import LazyKernel, lazy_jit
+from brainforge.kernels.namespace import dtype_name
 from brainforge.kernels.parallel import parallel_map, slices
+from brainforge.kernels.scratch import scratch
 
 #: samples in a tile: tiles of 40 rows fill 0.3 MB each, and two to four of them are in use
 TILE = 2048
@@ -48,7 +50,6 @@ _L7, _L8 = _F(0.03608335916729519), _F(-0.0064523002150836395)
 
 
 _NOTHING = np.empty((0, 0), dtype=np.float32)
-_scratch = local()
 
 
 def _score(curvature: bool) -> LazyKernel:
@@ -108,6 +109,7 @@ class Moments:
     dpsi_y2: Floats
 
 
+@kernel(device="brainforge.kernels.device.ica_moments:source_moments", raw=True, tolerance=5e-6)
 def source_moments(x: Array32, w: Floats, *, curvature: bool = True, n_threads: int = 1) -> Moments:
     """Return the moments of the sources ``w @ x``.
 
@@ -127,15 +129,7 @@ def source_moments(x: Array32, w: Floats, *, curvature: bool = True, n_threads: 
     KernelInputError
         Not float32 and 2-D, without samples, or ``w`` of another shape.
     """
-    if x.ndim != 2 or x.dtype != np.float32 or not x.size:
-        raise KernelInputError(
-            where="x", expected="float32, components x samples, not empty",
-            got=f"{x.dtype} of shape {x.shape}",
-        )  # fmt: skip
-    if w.shape != (len(x), len(x)):
-        raise KernelInputError(
-            where="w", expected=f"shape {(len(x), len(x))}", got=f"shape {w.shape}"
-        )
+    check_sources(x, w)
     n_samples = x.shape[1]
     single = np.ascontiguousarray(w, dtype=np.float32)
 
@@ -146,13 +140,25 @@ def source_moments(x: Array32, w: Floats, *, curvature: bool = True, n_threads: 
     return Moments(*(sum(column[1:], column[0]) / n_samples for column in zip(*parts)))
 
 
+def check_sources(x: Any, w: Floats) -> None:
+    """Raise KernelInputError where the data or the unmixing do not fit."""
+    if x.ndim != 2 or dtype_name(x) != "float32" or 0 in x.shape:
+        raise KernelInputError(
+            where="x", expected="float32, components x samples, not empty",
+            got=f"{x.dtype} of shape {tuple(x.shape)}",
+        )  # fmt: skip
+    n = x.shape[0]
+    if w.shape != (n, n):
+        raise KernelInputError(where="w", expected=f"shape {(n, n)}", got=f"shape {w.shape}")
+
+
 def _sums(x: Array32, w: Array32, curvature: bool) -> tuple[Floats, Floats, Floats, Floats]:
     n, n_samples = x.shape
     loglik, dsum = np.zeros(n), np.zeros(n)
     psi_y, dpsi_y2 = np.zeros((n, n)), np.zeros((n, n))
     for at in range(0, n_samples, TILE):
         part = x[:, at : at + TILE]
-        y, psi, *rest = _tiles(n, part.shape[1], 4 if curvature else 2)
+        y, psi, *rest = scratch("sources", (4 if curvature else 2, n, part.shape[1]), np.float32)
         np.matmul(w, part, out=y)
         if curvature:
             score_tile(y, psi, *rest, loglik, dsum)
@@ -161,11 +167,3 @@ def _sums(x: Array32, w: Array32, curvature: bool) -> tuple[Floats, Floats, Floa
             score_tile_flat(y, psi, _NOTHING, _NOTHING, loglik, dsum)
         psi_y += psi @ y.T
     return loglik, dsum, psi_y, dpsi_y2
-
-
-def _tiles(n: int, length: int, count: int) -> list[Array32]:
-    """Return scratch of the calling thread: it stays in the cache from call to call."""
-    flat = getattr(_scratch, "flat", _NOTHING)
-    if flat.size < count * n * TILE:
-        flat = _scratch.flat = np.empty(count * n * TILE, dtype=np.float32)
-    return list(flat[: count * n * length].reshape(count, n, length))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from brainforge.kernels.band_limit import Runs, as_runs
 from brainforge.kernels.jit import lazy_jit
+from brainforge.kernels.namespace import is_device, namespace, to_device
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
@@ -95,7 +96,12 @@ def windows(
     """
     samples = np.asarray(samples, dtype=np.int64)
     kept = whole_windows(samples, before, after, as_runs(runs, x.shape[-1]))
-    return x[..., samples[kept][:, None] + np.arange(-before, after)], kept
+    at = samples[kept][:, None] + np.arange(-before, after)
+    if is_device(x):
+        xp = namespace(x)
+        cut = xp.take(x, to_device(at.reshape(-1), like=x), axis=x.ndim - 1)
+        return xp.reshape(cut, (*x.shape[:-1], *at.shape)), kept
+    return x[..., at], kept
 
 
 def whole_windows(samples: Index, before: int, after: int, runs: Runs) -> Index:

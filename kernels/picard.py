@@ -14,13 +14,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.gram import gram
 from brainforge.kernels.ica_moments import Moments, source_moments
+from brainforge.kernels.namespace import contiguous, dtype_name, is_device, namespace, to_host
 from brainforge.kernels.parallel import parallel_map, single_threaded_blas
 
 #: rounding of one source's mean log-likelihood
@@ -84,7 +87,8 @@ def picard(
     Parameters
     ----------
     x : float32 array, axes (component, sample)
-        Centred and whitened.
+        Centred and whitened. Where it lies on a device its moments are made there, and only
+        they come home.
     start : float64 array, axes (source, component) | None
         Where to start, e.g. the unmixing of the same recording when it was shorter; the identity
         where None, so the result is deterministic.
@@ -124,9 +128,7 @@ def picard(
         step = min(coarse or (COARSE if start is None else 1), n_samples // (20 * n * n))
         n_coarse = 0
         if step >= 2:
-            rough = _fit_part(
-                np.ascontiguousarray(x[:, ::step]), options, w, tol, max_iter, n_threads
-            )
+            rough = _fit_part(contiguous(x[:, ::step]), options, w, tol, max_iter, n_threads)
             w, n_coarse = rough.point.w, rough.n_iter
         whole = _Problem(x, covariance, options, n_threads)
         done = _minimise(whole, whole.point(w), tol, max_iter)
@@ -164,25 +166,33 @@ def _started(start: Floats | None, covariance: Floats, ortho: bool) -> Floats:
 
 
 def _checked(x: Array32) -> Array32:
-    if x.ndim != 2 or x.dtype != np.float32 or not x.shape[0]:
+    n, n_samples = x.shape if x.ndim == 2 else (0, 0)
+    if not n or dtype_name(x) != "float32":
         raise KernelInputError(
-            where="x", expected="float32, components x samples", got=f"{x.dtype} of {x.shape}"
-        )
-    if x.shape[1] <= x.shape[0]:
+            where="x", expected="float32, components x samples",
+            got=f"{x.dtype} of {tuple(x.shape)}",
+        )  # fmt: skip
+    if n_samples <= n:
         raise KernelInputError(
             where="x",
-            expected=f"more samples than the {x.shape[0]} components",
-            got=str(x.shape[1]),
+            expected=f"more samples than the {n} components",
+            got=str(n_samples),
             fix="give more data or ask for fewer components",
         )
-    power = np.einsum("ij,ij->i", x, x)
+    power = to_host(_power(x))
     if not np.isfinite(power).all():
         raise KernelInputError(
             where="x", expected="finite numbers", got="NaN or infinity", fix="leave them out"
         )
     if not power.min() > 0:
         raise KernelInputError(where="x", expected="rows with variance", got="a flat one")
-    return x if x.strides[1] == x.itemsize else np.ascontiguousarray(x)
+    return x if is_device(x) or x.strides[1] == x.itemsize else np.ascontiguousarray(x)
+
+
+def _power(x: Any) -> Any:
+    if is_device(x):
+        return namespace(x).sum(x * x, axis=1)
+    return np.einsum("ij,ij->i", x, x)
 
 
 @dataclass(frozen=True)
@@ -221,6 +231,7 @@ class _Problem:
         moments = source_moments(
             self._x, w, curvature=not self.options.ortho, n_threads=self._n_threads
         )
+        moments = Moments(*(to_host(getattr(moments, f.name)) for f in fields(moments)))
         return self.with_signs(w, moments, w @ self._covariance @ w.T, signs)
 
     def with_signs(
@@ -346,6 +357,8 @@ def _line_search(
 
 def _covariance(x: Array32, n_threads: int, tile: int = 16_384) -> Floats:
     n, n_samples = x.shape
+    if is_device(x):
+        return to_host(gram(x).sums) / n_samples
 
     def part(at: int) -> Array32:
         piece = x[:, at : at + tile]

@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.namespace import TRAFFIC
 from brainforge.kernels.picard import picard
+from tests.emulator.cuda import COMPILER
+from tests.emulator.strict import fake_device, put
 from tests.reference import picard as reference
 from tests.reference.ica import amari, whitened_mixture
 
@@ -150,3 +153,18 @@ def test_rank_deficient_data_and_starts_are_named():
         picard(x, start)
     with pytest.raises(KernelInputError, match="start"):
         picard(x, np.full((4, 4), np.nan))
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no g++ to run the CUDA source by the emulator")
+def test_moments_are_made_where_the_data_are_and_only_they_come_home():
+    x, _ = whitened_mixture(4, 12_000, np.random.default_rng(15))
+    x = x.astype(np.float32)
+    here = picard(x, ortho=True, coarse=2)
+    with fake_device():
+        there = put(x)
+        before = TRAFFIC.to_host_bytes
+        fit = picard(there, ortho=True, coarse=2)
+        home = TRAFFIC.to_host_bytes - before
+    assert fit.converged
+    assert amari(fit.matrix @ np.linalg.inv(here.matrix)) < 1e-5
+    assert home < 0.2 * x.nbytes
