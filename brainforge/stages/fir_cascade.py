@@ -60,6 +60,7 @@ class FirCascade:
         self._next_out = 0  # next output of the second stage
         self._last_out: int | None = None  # one past the segment's last output, once known
         self._buffer: F32 = np.zeros((n, 0), np.float32)  # outputs of the first stage
+        self._spare: F32 = self._buffer  # takes turns with it
         self._filled = 0
 
     def begin(self, start: int, counts: Counts, offset: npt.NDArray[np.float64]) -> None:
@@ -196,11 +197,12 @@ class FirCascade:
         used = self._next_out - self._plan.half - (self._next_in - self._filled)
         used = min(max(used, 0), self._filled)
         left = self._filled - used
-        old = self._buffer
-        # on a device a copy within one buffer may read what it has written already
-        if left + n > old.shape[1] or is_device(old):
-            self._buffer = empty((old.shape[0], left + n + 2 * self._cell), "float32", like=old)
-        self._buffer[:, :left] = old[:, used : self._filled]
+        old, target = self._buffer, self._spare
+        if left + n > target.shape[1] or is_device(old) != is_device(target):
+            target = empty((old.shape[0], left + n + self._cell), "float32", like=old)
+        # to another buffer: within one a copy may read what it has written already
+        target[:, :left] = old[:, used : self._filled]
+        self._buffer, self._spare = target, old
         self._filled = left
 
     def _settle(self, like: Any) -> None:
