@@ -1,4 +1,4 @@
-"""Tsss: separation in space and time, one window of an absolute grid after the other."""
+"""Tsss: separation in space and time, in windows of an absolute grid that fade over."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Tsss:
         Time courses that the inside part and the residual share with at least this subspace
         correlation are taken off; over 0, up to 1.
     window_s : float
-        Length of a window in seconds. Windows lie on the absolute grid of samples; the part of
-        one at the end of a segment joins the window before it, the part at the start the one
-        after it.
+        Length of a window in seconds. Windows begin at multiples of half of it on the absolute
+        grid of samples and fade into each other (Hann). The first of a segment begins with the
+        segment, the last reaches to its end, so that none is shorter.
 
     Notes
     -----
@@ -79,7 +79,7 @@ class Tsss:
         # a signal limited to a band has fewer independent samples than it has samples
         share = min(1.0, 2 * info.lowpass / info.sfreq) if info.lowpass else 1.0
         least = int(np.ceil(least_samples(found.split) / share))
-        window = round(self.window_s * info.sfreq)
+        window = 2 * round(self.window_s * info.sfreq / 2)
         if window < least:
             raise InputError(
                 where="window_s",

@@ -1,4 +1,4 @@
-"""The running state of Tsss: windows of the grid, parts of windows joined, masks."""
+"""The running state of Tsss: windows that fade into each other on the grid, masks."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class WindowReport:
 class TsssStep:
     """`Tsss` bound to an Info.
 
-    A window goes out when the next one is complete, since the segment might end in that one;
-    the part of a window that a segment begins with waits for the window after it as well.
+    Windows begin at multiples of half their length. One is separated when the next is complete,
+    since the last of a segment reaches to its end; its first half then goes out.
     """
 
     def __init__(
@@ -48,13 +48,16 @@ class TsssStep:
         n_threads: int,
     ) -> None:
         self.source, self.info, self.found = source, info, found
-        self.latency = 3 * window / source.sfreq
+        self.latency = 2 * window / source.sfreq
         #: what was done so far, in order
         self.windows: list[WindowReport] = []
-        self._window, self._least = window, least
+        self._hop, self._least = window // 2, least
         self._correlation, self._threads = correlation, n_threads
-        self._regrid = Regrid(window)
+        self._regrid = Regrid(self._hop)
+        self._rise = np.sin(np.pi * np.arange(self._hop) / (2 * self._hop)) ** 2
+        #: samples from the current window on, and what the one before adds to its first half
         self._held: RawBlock | None = None
+        self._fading: npt.NDArray[np.float32] | None = None
         self._rows = source.rows(info.names)
         self._rows_at = compact(self._rows)
         self._model_rows = compact(info.rows(found.names))
@@ -80,6 +83,7 @@ class TsssStep:
             "held": None
             if held is None
             else [held.data.copy(), held.start, masks_to_state(held.masks)],
+            "fading": None if self._fading is None else self._fading.copy(),
             "windows": [asdict(w) for w in self.windows],
         }
 
@@ -88,6 +92,7 @@ class TsssStep:
         self._regrid.restore(state["regrid"], self.info)
         self.windows = [WindowReport(**w) for w in state["windows"]]
         self._held = None
+        self._fading = None if state["fading"] is None else np.array(state["fading"])
         if state["held"] is not None:
             data, start, masks = state["held"]
             self._held = RawBlock(np.array(data), self.info, start, masks_from_state(masks))
@@ -121,25 +126,48 @@ class TsssStep:
         return out
 
     def _take(self, piece: RawBlock) -> list[Block]:
-        """Take a window of the grid, or the part of one that a segment begins or ends with."""
-        held, out = self._held, []
-        if held is not None and piece.start != held.stop:
+        """Take half a window of the grid, or the part of one that a segment begins or ends with."""
+        out: list[Block] = []
+        if self._held is not None and piece.start != self._held.stop:
             out = self._flush()
-        elif held is not None:
-            if min(held.data.shape[1], piece.data.shape[1]) < self._window:
-                data = np.concatenate([held.data, piece.data], axis=1)
-                masks = normal_masks(held.masks + piece.masks, held.start, piece.stop)
-                self._held = RawBlock(data, self.info, held.start, masks)
-                return []
-            out = self._flush()
-        self._held = piece
+        self._held = piece if self._held is None else _joined(self._held, piece)
+        # a segment may begin before the first window of the grid
+        begin = -(-self._held.start // self._hop) * self._hop
+        if self._held.stop >= begin + 3 * self._hop:
+            out += self._fade(self._held, begin)
         return out
 
+    def _fade(self, held: RawBlock, begin: int) -> list[Block]:
+        """Separate the window that begins at ``begin``, hand out its first half."""
+        middle, stop = begin + self._hop, begin + 2 * self._hop
+        window = _cut(held, held.start, stop)
+        data, usable = self._separated(window)
+        n = middle - held.start
+        first, second = data[:, :n], data[:, n:]
+        self._add_fading(first)
+        keep = take_rows(second, self._model_rows) * (1 - self._rise).astype(np.float32)
+        self._held, self._fading = _cut(held, middle, held.stop), keep
+        masks = window.masks + self._spoilt(window, usable)
+        return self._blocks(first, held.start, masks)
+
     def _flush(self) -> list[Block]:
-        """Separate what is held and hand it out in blocks that end on the grid."""
+        """Separate the last window of a segment, which reaches to its end."""
         held, self._held = self._held, None
         if held is None:
             return []
+        data, usable = self._separated(held)
+        self._add_fading(data[:, : self._hop])
+        self._fading = None
+        return self._blocks(data, held.start, held.masks + self._spoilt(held, usable))
+
+    def _add_fading(self, first: npt.NDArray[np.float32]) -> None:
+        """Let a window rise over what is left of the one before, in place; the first does not."""
+        if self._fading is not None:
+            rows = self._model_rows
+            first[rows] = first[rows] * self._rise.astype(np.float32) + self._fading
+
+    def _separated(self, held: RawBlock) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Return a window after the separation, all channels, and which samples are usable."""
         good, data, rows = None, held.data, self._model_rows
         if held.masks:
             good = good_samples(held.masks, self.info, held.start, held.stop)
@@ -153,16 +181,13 @@ class TsssStep:
                 min_samples=self._least,
                 n_threads=self._threads,
             )
+        report = WindowReport(held.start, held.stop, cleaned.n_removed, cleaned.temporal)
+        self.windows.append(report)
         if cleaned.data.shape == data.shape and isinstance(rows, slice):
-            data = cleaned.data
-        else:
-            data = np.array(data)
-            data[rows] = cleaned.data
-        self.windows.append(
-            WindowReport(held.start, held.stop, cleaned.n_removed, cleaned.temporal)
-        )
-        masks = held.masks + self._spoilt(held, cleaned.usable)
-        return self._cut(data, held.start, masks)
+            return cleaned.data, cleaned.usable
+        data = np.array(data)
+        data[rows] = cleaned.data
+        return data, cleaned.usable
 
     def _spoilt(self, held: RawBlock, usable: npt.NDArray[np.bool_]) -> tuple[Mask, ...]:
         """Return masks of all channels where too few channels are left to say anything."""
@@ -171,16 +196,26 @@ class TsssStep:
             for a, b in true_runs(~usable)
         )
 
-    def _cut(
+    def _blocks(
         self, data: npt.NDArray[np.float32], start: int, masks: tuple[Mask, ...]
     ) -> list[Block]:
         out, at, stop = [], start, start + data.shape[1]
         while at < stop:
-            end = min(stop, (at // self._window + 1) * self._window)
+            end = min(stop, (at // self._hop + 1) * self._hop)
             part = np.ascontiguousarray(data[:, at - start : end - start])
             out.append(Block(part, self.info, at, normal_masks(masks, at, end)))
             at = end
         return out
+
+
+def _joined(a: RawBlock, b: RawBlock) -> RawBlock:
+    masks = normal_masks(a.masks + b.masks, a.start, b.stop)
+    return RawBlock(np.concatenate([a.data, b.data], axis=1), a.info, a.start, masks)
+
+
+def _cut(held: RawBlock, start: int, stop: int) -> RawBlock:
+    part = held.data[:, start - held.start : stop - held.start]
+    return RawBlock(part, held.info, start, normal_masks(held.masks, start, stop))
 
 
 def _cause(held: RawBlock, at: int) -> Cause:
