@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.layout import n_pairs, pair_rows
+from brainforge.kernels.dispatch import kernel
+from brainforge.kernels.namespace import dtype_name, to_host
 
 #: power of the weakest direction that still counts as one, of the strongest's; channels of one
 _LEAST = 1e-10
@@ -46,6 +48,7 @@ class Orthogonaliser:
     residual: float
 
 
+@kernel(device="brainforge.kernels.device.symmetric_aec:signal_products")
 def signal_products(
     signal: npt.NDArray[Any],
 ) -> npt.NDArray[np.float64]:
@@ -62,19 +65,20 @@ def signal_products(
     Raises
     ------
     KernelInputError
-        For another shape, or values that are not finite.
+        For another shape.
     """
+    check_shape(signal)
+    wide = np.concatenate([signal.real, signal.imag], 1) if np.iscomplexobj(signal) else signal
+    exact = wide.astype(np.float64)
+    return exact @ exact.T
+
+
+def check_shape(signal: Any) -> None:
+    """Raise KernelInputError unless these are channels x times."""
     if signal.ndim != 2:
         raise KernelInputError(
-            where="signal", expected="channels x times", got=f"shape {signal.shape}"
+            where="signal", expected="channels x times", got=f"shape {tuple(signal.shape)}"
         )
-    wide = np.concatenate([signal.real, signal.imag], 1) if np.iscomplexobj(signal) else signal
-    products = wide.astype(np.float64) @ wide.astype(np.float64).T
-    if not np.isfinite(products).all():
-        raise KernelInputError(
-            where="signal", expected="finite samples", got="NaN or infinity", fix="mask them"
-        )
-    return products
 
 
 def orthogonaliser(
@@ -94,12 +98,17 @@ def orthogonaliser(
     Raises
     ------
     KernelInputError
-        Where the signals have fewer dimensions than channels: no such matrix exists.
+        Where the products are not finite, or the signals have fewer dimensions than channels:
+        no such matrix exists.
     """
     n = len(products)
     if products.shape != (n, n):
         raise KernelInputError(
             where="products", expected="channels x channels", got=f"shape {products.shape}"
+        )
+    if not np.isfinite(products).all():
+        raise KernelInputError(
+            where="signal", expected="finite samples", got="NaN or infinity", fix="mask them"
         )
     if n == 0:
         return Orthogonaliser(np.zeros((0, 0)), 0, True, 0.0)
@@ -150,6 +159,7 @@ def _full_rank(
     return unit
 
 
+@kernel(device="brainforge.kernels.device.symmetric_aec:orthogonalised", tolerance=2e-6)
 def orthogonalised(signal: npt.NDArray[Any], found: Orthogonaliser) -> npt.NDArray[Any]:
     """Return the orthogonal signals nearest to ``signal``, same shape and dtype.
 
@@ -158,8 +168,7 @@ def orthogonalised(signal: npt.NDArray[Any], found: Orthogonaliser) -> npt.NDArr
     signal : array, axes (channel, time)
     found : Orthogonaliser
     """
-    real = signal.real.dtype
-    return np.asarray(found.matrix.astype(real) @ signal, dtype=signal.dtype)
+    return np.asarray(found.matrix.astype(signal.real.dtype) @ signal, dtype=signal.dtype)
 
 
 def symmetric_envelope_correlation(
@@ -173,7 +182,8 @@ def symmetric_envelope_correlation(
     Parameters
     ----------
     signal : complex array, axes (channel, time)
-        Analytic signals of one band, any unit; more independent samples than channels.
+        Analytic signals of one band, any unit; more independent samples than channels. On a
+        device they stay there, and only the products come to the host.
     tolerance, max_iterations
         See `orthogonaliser`.
 
@@ -189,14 +199,14 @@ def symmetric_envelope_correlation(
     KernelInputError
         Where the signal is not complex or finite, or of lower rank than it has channels.
     """
-    if not np.iscomplexobj(signal):
-        raise KernelInputError(where="signal", expected="a complex array", got=str(signal.dtype))
-    found = orthogonaliser(
-        signal_products(signal), tolerance=tolerance, max_iterations=max_iterations
-    )
+    if not dtype_name(signal).startswith("complex"):
+        raise KernelInputError(where="signal", expected="a complex array", got=dtype_name(signal))
+    products = to_host(signal_products(signal))
+    found = orthogonaliser(products, tolerance=tolerance, max_iterations=max_iterations)
     return envelope_pairs(orthogonalised(signal, found)), found
 
 
+@kernel(device="brainforge.kernels.device.symmetric_aec:envelope_pairs", tolerance=2e-6)
 def envelope_pairs(signal: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return the plain correlations of envelopes |z|, axes (pair,); 0 where one is constant.
 

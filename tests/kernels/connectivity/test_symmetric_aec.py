@@ -141,5 +141,5 @@ def test_bad_input_is_named():
     with pytest.raises(KernelInputError, match="channels x channels"):
         orthogonaliser(np.zeros((2, 3)))
     with pytest.raises(KernelInputError, match="finite"):
-        signal_products(np.full((2, 5), np.nan))
+        symmetric_envelope_correlation(np.full((2, 5), np.nan + 0j))
     assert symmetric_envelope_correlation(np.zeros((0, 5), complex))[0].shape == (0,)
