@@ -25,6 +25,9 @@ READ_LIMIT_BYTES: Final = 256 << 20
 MAX_CHANNELS: Final = 65536
 SHARD_SECONDS: Final = 10.0
 LEVEL: Final = 5
+#: compressors that a reader takes; the first is what is written: files are a fourteenth larger
+#: than with the second, read at twice and written at seven times its speed
+CODECS: Final = ("lz4", "zstd")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Layout:
         Channels in a chunk.
     samples : int
         Samples in a chunk and in a shard.
+    codec : str
+        One of `CODECS`.
     """
 
     n_channels: int
@@ -49,6 +54,7 @@ class Layout:
     dtype: str
     rows: int
     samples: int
+    codec: str = CODECS[0]
 
     @property
     def n_groups(self) -> int:
@@ -95,7 +101,7 @@ def array_metadata(layout: Layout, level: int, attributes: dict[str, Any]) -> di
     little = {"name": "bytes", "configuration": {"endian": "little"}}
     blosc = {
         "typesize": itemsize,
-        "cname": "zstd",
+        "cname": layout.codec,
         "clevel": level,
         "shuffle": "bitshuffle",
         "blocksize": 0,
@@ -135,12 +141,12 @@ def layout_of(document: Any, where: str) -> Layout:
     try:
         shape = [int(n) for n in document["shape"]]
         chunk = document["codecs"][0]["configuration"]["chunk_shape"]
-        layout = Layout(
-            shape[0], shape[1], str(document["data_type"]), int(chunk[0]), int(chunk[1])
-        )
-        level = document["codecs"][0]["configuration"]["codecs"][1]["configuration"]["clevel"]
+        blosc = document["codecs"][0]["configuration"]["codecs"][1]["configuration"]
+        cut = str(document["data_type"]), int(chunk[0]), int(chunk[1])
+        layout, level = Layout(shape[0], shape[1], *cut, str(blosc["cname"])), blosc["clevel"]
         sane = (
             layout.dtype in DTYPES
+            and layout.codec in CODECS
             and 0 < layout.n_channels <= MAX_CHANNELS
             and 0 < layout.n_samples < 2**53
             and 0 < layout.rows <= layout.n_channels

@@ -53,7 +53,7 @@ def encode(counts: Array, layout: Layout, level: int = LEVEL) -> bytes:
     """
     from numcodecs.blosc import BITSHUFFLE, Blosc
 
-    codec = Blosc(cname="zstd", clevel=level, shuffle=BITSHUFFLE)
+    codec = Blosc(cname=layout.codec, clevel=level, shuffle=BITSHUFFLE)
     dtype = np.dtype(layout.dtype).newbyteorder("<")
     parts, index, at = [], [], 0
     for group in range(layout.n_groups):

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 import zarr
 
-from brainforge.archive.layout import array_metadata, layout_of, plan
+from brainforge.archive.layout import CODECS, array_metadata, layout_of, plan
 from brainforge.archive.shard import ShardError, decode, encode, index_of
 from brainforge.errors import InputError, ReadError
 
 
 @pytest.mark.parametrize("n", [1, 3, 64, 306])
 @pytest.mark.parametrize("dtype", ["int16", "float64"])
-def test_zarr_writes_what_we_read(tmp_path, n: int, dtype: str) -> None:
-    layout = replace(plan(n, 10.0, dtype), n_samples=150)
+@pytest.mark.parametrize("codec", CODECS)
+def test_zarr_writes_what_we_read(tmp_path, n: int, dtype: str, codec: str) -> None:
+    layout = replace(plan(n, 10.0, dtype), n_samples=150, codec=codec)
     data = np.random.default_rng(n).normal(0, 900, (n, 150)).astype(dtype)
     (tmp_path / "counts").mkdir()
     (tmp_path / "counts/zarr.json").write_text(json.dumps(array_metadata(layout, 5, {})))
@@ -31,8 +32,9 @@ def test_zarr_writes_what_we_read(tmp_path, n: int, dtype: str) -> None:
         np.testing.assert_array_equal(out[:, : part.shape[1]], part)
 
 
-def test_layout_survives_its_metadata() -> None:
-    layout = replace(plan(306, 1000.0, "int16"), n_samples=12345)
+@pytest.mark.parametrize("codec", CODECS)
+def test_layout_survives_its_metadata(codec: str) -> None:
+    layout = replace(plan(306, 1000.0, "int16"), n_samples=12345, codec=codec)
     assert layout_of(array_metadata(layout, 9, {"a": 1}), "x") == layout
     assert layout.n_groups % 2 == 0
     assert layout.samples == 10_000
@@ -45,6 +47,7 @@ def test_layout_survives_its_metadata() -> None:
         {"shape": [0, 5]},
         {"data_type": "object"},
         {"codecs": [{"name": "pickle"}]},
+        {"codecs": array_metadata(replace(plan(306, 9.0, "int16"), codec="zlib"), 5, {})["codecs"]},
         {"storage_transformers": [{"name": "x"}], "fill_value": 1},
         {"shape": "x"},
     ],
