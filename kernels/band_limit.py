@@ -49,7 +49,11 @@ def band_response(
     return np.sin(np.pi / 2 * rise) ** 2 * np.sin(np.pi / 2 * fall) ** 2
 
 
-@kernel(device="brainforge.kernels.device.band_limit:band_limit", tolerance=5e-6)
+@kernel(
+    device="brainforge.kernels.device.band_limit:band_limit",
+    tolerance=5e-6,
+    takes={"x": "float32|float64 (..., sample)"},
+)
 def band_limit(
     x: Array, sfreq: float, low: float, high: float, *, runs: Runs | None = None
 ) -> Array:
@@ -85,7 +89,11 @@ def band_limit(
     return out
 
 
-@kernel(device="brainforge.kernels.device.band_limit:analytic_band", tolerance=5e-6)
+@kernel(
+    device="brainforge.kernels.device.band_limit:analytic_band",
+    tolerance=5e-6,
+    takes={"x": "float32|float64 (..., sample)"},
+)
 def analytic_band(x: Array, sfreq: float, low: float, high: float) -> Array:
     """Return the analytic signal of ``x`` limited to a band, one continuous run.
 

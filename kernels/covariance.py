@@ -84,7 +84,10 @@ class Moments:
         return (self.sums - product / counts) / (counts - ddof)
 
 
-@kernel(device="brainforge.kernels.device.covariance:moments")
+@kernel(
+    device="brainforge.kernels.device.covariance:moments",
+    takes={"data": "float32 (channel, sample)"},
+)
 def moments(
     data: npt.NDArray[np.float32],
     good: npt.NDArray[np.bool_] | None = None,

@@ -23,7 +23,11 @@ _TILE_BYTES = 3 << 18  # of windowed segments at a time
 _HELD_BYTES = 64 << 20  # of spectra at a time
 
 
-@kernel(device="brainforge.kernels.device.csd:csd_sums", tolerance=2e-6)
+@kernel(
+    device="brainforge.kernels.device.csd:csd_sums",
+    tolerance=2e-6,
+    takes={"x": "float32 (channel, sample)", "good": "bool (channel, sample)"},
+)
 def csd_sums(
     x: F32,
     plan: WelchPlan,

@@ -87,19 +87,23 @@ class _Check:
     def __init__(self, argument: str, at: int, optional: bool, wanted: str) -> None:
         dtypes, _, axes = wanted.partition(" ")
         self._argument, self._at, self._optional, self._wanted = argument, at, optional, wanted
-        self._dtypes, self._ndim = dtypes.split("|"), axes.count(",") + 1
+        self._dtypes, self._any_more = dtypes.split("|"), "..." in axes
+        self._ndim = axes.count(",") + 1 - self._any_more
 
     def __call__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        array = args[self._at] if self._at < len(args) else kwargs.get(self._argument)
+        array: Any = args[self._at] if self._at < len(args) else kwargs.get(self._argument)
         if array is None and self._optional:
             return
         if not (isinstance(array, np.ndarray) or is_device(array)):
             got = type(array).__name__
-        elif array.ndim != self._ndim or dtype_name(array) not in self._dtypes:
+        elif dtype_name(array) not in self._dtypes or not self._fits(array.ndim):
             got = f"{dtype_name(array)} of shape {tuple(array.shape)}"
         else:
             return
         raise KernelInputError(where=self._argument, expected=self._wanted, got=got)
+
+    def _fits(self, ndim: int) -> bool:
+        return ndim >= self._ndim if self._any_more else ndim == self._ndim
 
 
 def _place(body: Callable[..., Any], argument: str) -> tuple[int, bool]:

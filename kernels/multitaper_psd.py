@@ -83,7 +83,11 @@ def check_plan(plan: MultitaperPlan, n_samples: int) -> None:
         )
 
 
-@kernel(device="brainforge.kernels.device.multitaper_psd:multitaper_sums", tolerance=2e-6)
+@kernel(
+    device="brainforge.kernels.device.multitaper_psd:multitaper_sums",
+    tolerance=2e-6,
+    takes={"x": "float32 (channel, sample)", "good": "bool (channel, sample)"},
+)
 def multitaper_sums(
     x: F32,
     plan: MultitaperPlan,

@@ -104,7 +104,7 @@ def to_device(array: npt.ArrayLike, like: Any) -> Any:
         TRAFFIC.to_device += 1
         TRAFFIC.to_device_bytes += host.nbytes
     # a copy always: some libraries would otherwise share the host's memory
-    return namespace(like).asarray(np.ascontiguousarray(host), device=like.device, copy=True)
+    return namespace(like).asarray(np.asarray(host, order="C"), device=like.device, copy=True)
 
 
 def to_host(array: Any) -> npt.NDArray[Any]:

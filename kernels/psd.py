@@ -12,13 +12,9 @@ import scipy.fft
 from brainforge.errors import KernelInputError
 from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.namespace import namespace, to_device
-from brainforge.kernels.parallel import parallel_map, slices
-from brainforge.kernels.scratch import scratch
-from brainforge.kernels.segments import add_squares, pack_pairs
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
-_TILE_BYTES = 3 << 18  # of windowed segments at a time: what the second cache holds
 
 
 class Segments(Protocol):
@@ -112,7 +108,11 @@ def good_segments(good: npt.NDArray[np.bool_], plan: Segments) -> npt.NDArray[np
     return keep
 
 
-@kernel(device="brainforge.kernels.device.psd:segment_power", tolerance=2e-6)
+@kernel(
+    device="brainforge.kernels.device.psd:segment_power",
+    tolerance=2e-6,
+    takes={"x": "float32 (channel, sample)"},
+)
 def segment_power(
     x: F32,
     plan: WelchPlan,
@@ -139,7 +139,7 @@ def segment_power(
     before : float32 array, axes (channel, sample) | None
         The samples that come just before ``x``.
     total : float64 array, axes (row, n_per_seg) | None
-        What an earlier call returned: the sums are added to it. A NumPy array is changed.
+        Sums of an earlier call, to go on from.
     n_threads : int
         Threads over channels.
 
@@ -148,37 +148,17 @@ def segment_power(
     float64 array, axes (row, n_per_seg)
         Over the frequencies of a full transform; `folded` makes it one-sided.
 
-    Notes
-    -----
-    Segments 2i and 2i + 1 share one transform, and pairs are added in order: cut into calls
-    between pairs, the same segments give the same bits.
+    See Also
+    --------
+    brainforge.kernels.running_power.RunningPower : the same over many calls
     """
+    from brainforge.kernels.running_power import RunningPower
+
     check_signal(x, None)
-    if before is None:
-        before = x[:, :0]
-    if rows is None:
-        rows = np.arange(x.shape[0])
-    if total is None:
-        total = np.zeros((len(rows), plan.n_per_seg))
-    check_inside(x.shape, before.shape[1], plan, keep, first, len(rows))
-    n_pairs = -(-keep.shape[1] // 2)
-    if not n_pairs or not len(rows):
-        return total
-    x, before = np.ascontiguousarray(x), np.ascontiguousarray(before)
-    keep, rows = np.ascontiguousarray(keep), np.ascontiguousarray(rows, dtype=np.int64)
-    taper, sums, n = plan.taper().astype(np.float32), total, plan.n_per_seg
-    tile = max(_TILE_BYTES // (8 * n * n_pairs), 1)
-
-    def work(part: slice) -> None:
-        shape = (part.stop - part.start, n_pairs, 2 * n)
-        pair = scratch("pair of segments", (2, n), np.float32)
-        packed = scratch("packed segments", shape, np.float32)
-        pack_pairs(x, before, rows[part], keep[part], first, plan.step, taper, pair, packed)
-        spectra = scipy.fft.fft(packed.view(np.complex64), axis=-1, overwrite_x=True)
-        add_squares(spectra.view(np.float32), sums[part])
-
-    parallel_map(work, slices(len(rows), -(-len(rows) // tile)), n_threads)
-    return total
+    power = RunningPower(plan, x.shape[0] if rows is None else len(rows))
+    power.add(x, keep, rows=rows, first=first, before=before, n_threads=n_threads)
+    sums: F64 = power.sums()
+    return sums if total is None else total + sums
 
 
 def check_inside(
@@ -216,7 +196,11 @@ def folded(power: Any, plan: WelchPlan) -> Any:
     return (power[:, :n] + mirrored[:, :n]) * to_device(plan.one_sided() / 2, like=power)
 
 
-@kernel(device="brainforge.kernels.device.psd:welch_sums", tolerance=2e-6)
+@kernel(
+    device="brainforge.kernels.device.psd:welch_sums",
+    tolerance=2e-6,
+    takes={"x": "float32 (channel, sample)", "good": "bool (channel, sample)"},
+)
 def welch_sums(
     x: F32,
     plan: WelchPlan,

@@ -245,7 +245,11 @@ def draw_epochs(rng: np.random.Generator, scheme: str, n_channels: int, n_epochs
     return EpochDraw(np.ascontiguousarray(order, dtype=np.int64), turn)
 
 
-@kernel(device="brainforge.kernels.device.surrogates:rotated", tolerance=0.0)
+@kernel(
+    device="brainforge.kernels.device.surrogates:rotated",
+    tolerance=0.0,
+    takes={"signal": "int16|int32|float32|float64|complex64|complex128 (..., channel, time)"},
+)
 def rotated(signal: npt.NDArray[Any], shifts: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Return each channel delayed around its end by a number of samples of its own.
 
@@ -273,7 +277,11 @@ def rotated(signal: npt.NDArray[Any], shifts: npt.NDArray[np.int64]) -> npt.NDAr
     return out.reshape(signal.shape)
 
 
-@kernel(device="brainforge.kernels.device.surrogates:exchanged", tolerance=0.0)
+@kernel(
+    device="brainforge.kernels.device.surrogates:exchanged",
+    tolerance=0.0,
+    takes={"signals": "int16|int32|float32|float64|complex64|complex128 (epoch, channel, time)"},
+)
 def exchanged(signals: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Return epochs put together of channels from different ones.
 

@@ -61,7 +61,12 @@ def _rows(signal: Any, rows: Any, means: Any, variances: Any) -> None:
         variances[c] = squares if squares > least else 0.0
 
 
-@kernel(device="brainforge.kernels.device.aec:envelope_correlation", tolerance=5e-6, raw=True)
+@kernel(
+    device="brainforge.kernels.device.aec:envelope_correlation",
+    tolerance=5e-6,
+    raw=True,
+    takes={"signal": "complex64|complex128 (..., channel, time)"},
+)
 def envelope_correlation(
     signal: npt.NDArray[np.complexfloating[Any, Any]], *, absolute: bool = False
 ) -> npt.NDArray[np.float64]:

@@ -149,7 +149,11 @@ def _tapered(epoch: Any, taper: Any, out: Any) -> None:
             y[t] = (y[t] - mean) * (gain * taper[t])
 
 
-@kernel(device="brainforge.kernels.device.envelope:epoch_spectrum", tolerance=2e-6)
+@kernel(
+    device="brainforge.kernels.device.envelope:epoch_spectrum",
+    tolerance=2e-6,
+    takes={"epoch": "float32|float64 (..., channel, time)"},
+)
 def epoch_spectrum(
     epoch: npt.NDArray[Any],
     taper: npt.NDArray[np.float32],
@@ -192,7 +196,11 @@ def check_epoch(epoch: Any, taper: npt.NDArray[np.float32]) -> None:
         )
 
 
-@kernel(device="brainforge.kernels.device.envelope:analytic", tolerance=2e-6)
+@kernel(
+    device="brainforge.kernels.device.envelope:analytic",
+    tolerance=2e-6,
+    takes={"spectrum": "complex64 (..., channel, frequency)"},
+)
 def analytic(spectrum: npt.NDArray[np.complex64], window: BandWindow) -> npt.NDArray[np.complex64]:
     """Return the band's analytic signal without edges, axes (..., channel, time).
 

@@ -138,7 +138,12 @@ def zero_power(sums: PairSums, like: Any) -> Any:
     return xp.zeros((sums.n_bins, sums.n_channels), dtype=xp.float64, **device)
 
 
-@kernel(device="brainforge.kernels.device.finish:band_means", raw=True, tolerance=1e-5)
+@kernel(
+    device="brainforge.kernels.device.finish:band_means",
+    raw=True,
+    tolerance=1e-5,
+    takes={"power": "float64 (bin, channel)"},
+)
 def band_means(
     power: npt.NDArray[np.float64],
     values: npt.NDArray[np.float64] | None,

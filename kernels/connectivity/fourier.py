@@ -196,7 +196,12 @@ def _scatter(spectra: Any, bins: Any, first: Any, at: Any, chunk: Any) -> None:
                     imag[lane] = some[lane, k, b, 1]
 
 
-@kernel(device="brainforge.kernels.device.fourier:pack", raw=True, tolerance=2e-6)
+@kernel(
+    device="brainforge.kernels.device.fourier:pack",
+    raw=True,
+    tolerance=2e-6,
+    takes={"chunk": "float32 (frequency, block, epoch, row, lane)"},
+)
 def pack(
     chunk: npt.NDArray[np.float32],
     at: int,

@@ -34,7 +34,11 @@ def _shuffle(spectra: Any, order: Any, turn: Any, out: Any) -> None:
                 to[2 * k + 1, lane] = re * v + im * u
 
 
-@kernel(device="brainforge.kernels.device.shuffle:shuffled", tolerance=1e-6)
+@kernel(
+    device="brainforge.kernels.device.shuffle:shuffled",
+    tolerance=1e-6,
+    takes={"chunk": "float32 (frequency, block, epoch, row, lane)"},
+)
 def shuffled(
     chunk: npt.NDArray[np.float32], draw: EpochDraw, *, n_threads: int = 1
 ) -> npt.NDArray[np.float32]:

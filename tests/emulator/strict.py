@@ -18,7 +18,7 @@ _LEAKS = ("__bool__", "__float__", "__int__", "__index__", "__complex__")
 
 def put(array: Any) -> Any:
     """Return a host array as a strict one on the fake device."""
-    return xp.asarray(np.ascontiguousarray(array), device=DEVICE, copy=True)
+    return xp.asarray(np.asarray(array, order="C"), device=DEVICE, copy=True)
 
 
 @contextmanager

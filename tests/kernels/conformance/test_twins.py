@@ -6,12 +6,15 @@ CUDA sources run in an emulator. Both prove the arithmetic, not the hardware.
 
 from __future__ import annotations
 
+from inspect import signature
+
 import numpy as np
 import pytest
 
+from brainforge.errors import KernelInputError
 from brainforge.kernels.dispatch import catalogue
 from tests.emulator.cuda import COMPILER
-from tests.emulator.strict import fake_device
+from tests.emulator.strict import fake_device, put
 from tests.kernels.conformance.harness import SEED, assert_close, cases, placed, run
 
 
@@ -115,6 +118,33 @@ def test_inputs_are_left_alone(name):
     run(case, args, kwargs)
     for was, now in zip(before, data, strict=True):
         np.testing.assert_array_equal(was, now)
+
+
+def _checked_arguments():
+    """Yield what `takes` declares of the kernels that are tried by their own names."""
+    rows = {row.name: row for row in catalogue()}
+    for name, case in CASES.items():
+        own = f"{case.function.__module__}.{case.function.__qualname__}"
+        if own.removeprefix("brainforge.kernels.") == case.kernel:
+            for argument, _ in rows[case.kernel].takes:
+                yield pytest.param(name, argument, id=f"{name}-{argument}")
+
+
+@pytest.mark.parametrize("place", ["cpu", "fake"])
+@pytest.mark.parametrize("wrong", [np.zeros(()), np.zeros((2, 3), np.uint8), "text"])
+@pytest.mark.parametrize("name, argument", list(_checked_arguments()))
+def test_another_kind_of_array_is_refused_by_name(name, argument, wrong, place):
+    case = _ready(name, place)
+    args, kwargs = case.draw(max(case.sizes))
+    at = list(signature(case.function).parameters).index(argument)
+    changed = list(placed(case, args, place))
+    if at >= len(changed):
+        pytest.skip("the case leaves this optional argument out")
+    move = isinstance(wrong, np.ndarray) and place == "fake" and at in case.data
+    changed[at] = put(wrong) if move else wrong
+    with pytest.raises(KernelInputError, match=rf"^{argument}: expected .*, got ") as caught:
+        case.function(*changed, **kwargs)
+    assert caught.value.where == argument
 
 
 def test_every_kernel_with_a_twin_has_a_case():
