@@ -63,8 +63,6 @@ class Tsss:
             Where geometry or channels do not allow the model, or a window holds too few
             independent samples to tell subspaces apart.
         """
-        if backend.name != "cpu":
-            raise InputError(where="backend", expected="cpu", got=backend.name)
         if not 0 < self.correlation <= 1:
             raise InputError(
                 where="correlation", expected="over 0 and up to 1", got=f"{self.correlation:g}"

@@ -11,6 +11,13 @@ import numpy.typing as npt
 from brainforge.block import Block, Cause, Mask, RawBlock, good_samples
 from brainforge.bridging import non_finite_masks
 from brainforge.info import Info
+from brainforge.kernels.namespace import (
+    contiguous,
+    copied,
+    namespace,
+    to_device,
+    to_host,
+)
 from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.kernels.rows import compact, take_rows
 from brainforge.kernels.tsss import tsss_window
@@ -57,10 +64,13 @@ class TsssStep:
         self._rise = np.sin(np.pi * np.arange(self._hop) / (2 * self._hop)) ** 2
         #: samples from the current window on, and what the one before adds to its first half
         self._held: RawBlock | None = None
-        self._fading: npt.NDArray[np.float32] | None = None
+        self._fading: Any = None
         self._rows = source.rows(info.names)
-        self._rows_at = compact(self._rows)
-        self._model_rows = compact(info.rows(found.names))
+        inside = info.rows(found.names)
+        beside = np.setdiff1d(np.arange(info.n_channels), inside)
+        self._model_rows, self._other_rows = inside, beside
+        #: brings the model's channels, then the others, into the order of the output
+        self._order = np.argsort(np.concatenate([inside, beside]))
         channels = [source.channel(n) for n in info.names]
         self._cal = np.array([c.working_cal for c in channels])[:, None]
         self._offset = np.array([c.offset * to_working(c.kind) for c in channels])[:, None]
@@ -82,8 +92,8 @@ class TsssStep:
             "regrid": self._regrid.state(),
             "held": None
             if held is None
-            else [held.data.copy(), held.start, masks_to_state(held.masks)],
-            "fading": None if self._fading is None else self._fading.copy(),
+            else [_at_home(held.data), held.start, masks_to_state(held.masks)],
+            "fading": None if self._fading is None else _at_home(self._fading),
             "windows": [asdict(w) for w in self.windows],
         }
 
@@ -105,7 +115,7 @@ class TsssStep:
             data = self._calibrated(block.data)
         else:
             # it may wait for two windows, and a source may reuse its buffer
-            data = np.array(take_rows(block.data, self._rows_at), order="C")
+            data = copied(take_rows(block.data, compact(self._rows)))
         names = set(self.info.names)
         kept = []
         for mask in masks:
@@ -116,14 +126,15 @@ class TsssStep:
                 kept.append(Mask(channels, mask.start, mask.stop, mask.cause))
         return RawBlock(data, self.info, block.start, tuple(kept))
 
-    def _calibrated(self, data: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        counts = take_rows(data, self._rows_at)
-        if self._offset.any():
-            return (counts * self._cal + self._offset).astype(np.float32)
-        out = np.empty(counts.shape, dtype=np.float32)
-        # the product is formed in float64 and rounded once, without a copy in between
-        np.multiply(counts, self._cal, out=out, dtype=np.float64, casting="same_kind")
-        return out
+    def _calibrated(self, data: Any) -> Any:
+        """Return counts in working units: formed in float64 and rounded once."""
+        counts = take_rows(data, compact(self._rows))
+        if isinstance(counts, np.ndarray) and not self._offset.any():
+            out = np.empty(counts.shape, dtype=np.float32)
+            return np.multiply(counts, self._cal, out=out, dtype=np.float64, casting="same_kind")
+        xp = namespace(counts)
+        cal, offset = (to_device(v, like=counts) for v in (self._cal, self._offset))
+        return xp.astype(xp.astype(counts, xp.float64) * cal + offset, xp.float32)
 
     def _take(self, piece: RawBlock) -> list[Block]:
         """Take half a window of the grid, or the part of one that a segment begins or ends with."""
@@ -139,55 +150,66 @@ class TsssStep:
 
     def _fade(self, held: RawBlock, begin: int) -> list[Block]:
         """Separate the window that begins at ``begin``, hand out its first half."""
-        middle, stop = begin + self._hop, begin + 2 * self._hop
-        window = _cut(held, held.start, stop)
-        data, usable = self._separated(window)
+        middle = begin + self._hop
+        window = _cut(held, held.start, middle + self._hop)
+        data, others, usable = self._separated(window)
         n = middle - held.start
-        first, second = data[:, :n], data[:, n:]
-        self._add_fading(first)
-        keep = take_rows(second, self._model_rows) * (1 - self._rise).astype(np.float32)
-        self._held, self._fading = _cut(held, middle, held.stop), keep
+        first = self._risen(data[:, :n])
+        falling = to_device((1 - self._rise).astype(np.float32), like=data)
+        self._held, self._fading = _cut(held, middle, held.stop), data[:, n:] * falling
         masks = window.masks + self._spoilt(window, usable)
-        return self._blocks(first, held.start, masks)
+        return self._blocks(self._together(first, others[:, :n]), held.start, masks)
 
     def _flush(self) -> list[Block]:
         """Separate the last window of a segment, which reaches to its end."""
         held, self._held = self._held, None
         if held is None:
             return []
-        data, usable = self._separated(held)
-        self._add_fading(data[:, : self._hop])
-        self._fading = None
-        return self._blocks(data, held.start, held.masks + self._spoilt(held, usable))
-
-    def _add_fading(self, first: npt.NDArray[np.float32]) -> None:
-        """Let a window rise over what is left of the one before, in place; the first does not."""
+        data, others, usable = self._separated(held)
         if self._fading is not None:
-            rows = self._model_rows
-            first[rows] = first[rows] * self._rise.astype(np.float32) + self._fading
+            first, rest = self._risen(data[:, : self._hop]), data[:, self._hop :]
+            data = namespace(data).concat([first, rest], axis=1)
+        self._fading = None
+        masks = held.masks + self._spoilt(held, usable)
+        return self._blocks(self._together(data, others), held.start, masks)
 
-    def _separated(self, held: RawBlock) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Return a window after the separation, all channels, and which samples are usable."""
-        good, data, rows = None, held.data, self._model_rows
+    def _risen(self, first: Any) -> Any:
+        """Return the half in which a window rises over the one before; the first does not."""
+        if self._fading is None:
+            return first
+        rising = to_device(self._rise.astype(np.float32), like=first)
+        return first * rising + to_device(self._fading, like=first)
+
+    def _separated(self, held: RawBlock) -> tuple[Any, Any, npt.NDArray[np.bool_]]:
+        """Return the model's channels of a window after it, the others, and what is usable."""
+        data = held.data
+        model, others = (
+            take_rows(data, compact(rows)) for rows in (self._model_rows, self._other_rows)
+        )
+        good = None
         if held.masks:
-            good = good_samples(held.masks, self.info, held.start, held.stop)
-            data = np.where(good, data, np.float32(0))
+            everywhere = good_samples(held.masks, self.info, held.start, held.stop)
+            good, believed = everywhere[self._model_rows], everywhere[self._other_rows]
+            xp = namespace(data)
+            others = xp.where(to_device(believed, like=data), others, xp.zeros_like(others))
         with single_threaded_blas():
             cleaned = tsss_window(
-                take_rows(data, rows),
+                model,
                 self.found.split,
-                None if good is None else good[rows],
+                good,
                 correlation=self._correlation,
                 min_samples=self._least,
                 n_threads=self._threads,
             )
         report = WindowReport(held.start, held.stop, cleaned.n_removed, cleaned.temporal)
         self.windows.append(report)
-        if cleaned.data.shape == data.shape and isinstance(rows, slice):
-            return cleaned.data, cleaned.usable
-        data = np.array(data)
-        data[rows] = cleaned.data
-        return data, cleaned.usable
+        return cleaned.data, others, cleaned.usable
+
+    def _together(self, model: Any, others: Any) -> Any:
+        if not len(self._other_rows):
+            return model
+        both = namespace(model).concat([model, others], axis=0)
+        return take_rows(both, compact(self._order))
 
     def _spoilt(self, held: RawBlock, usable: npt.NDArray[np.bool_]) -> tuple[Mask, ...]:
         """Return masks of all channels where too few channels are left to say anything."""
@@ -196,13 +218,11 @@ class TsssStep:
             for a, b in true_runs(~usable)
         )
 
-    def _blocks(
-        self, data: npt.NDArray[np.float32], start: int, masks: tuple[Mask, ...]
-    ) -> list[Block]:
+    def _blocks(self, data: Any, start: int, masks: tuple[Mask, ...]) -> list[Block]:
         out, at, stop = [], start, start + data.shape[1]
         while at < stop:
             end = min(stop, (at // self._hop + 1) * self._hop)
-            part = np.ascontiguousarray(data[:, at - start : end - start])
+            part = contiguous(data[:, at - start : end - start])
             out.append(Block(part, self.info, at, normal_masks(masks, at, end)))
             at = end
         return out
@@ -210,12 +230,17 @@ class TsssStep:
 
 def _joined(a: RawBlock, b: RawBlock) -> RawBlock:
     masks = normal_masks(a.masks + b.masks, a.start, b.stop)
-    return RawBlock(np.concatenate([a.data, b.data], axis=1), a.info, a.start, masks)
+    before = to_device(a.data, like=b.data)  # a checkpoint is kept at home
+    return RawBlock(namespace(b.data).concat([before, b.data], axis=1), a.info, a.start, masks)
 
 
 def _cut(held: RawBlock, start: int, stop: int) -> RawBlock:
     part = held.data[:, start - held.start : stop - held.start]
     return RawBlock(part, held.info, start, normal_masks(held.masks, start, stop))
+
+
+def _at_home(array: Any) -> npt.NDArray[np.float32]:
+    return np.array(to_host(array))
 
 
 def _cause(held: RawBlock, at: int) -> Cause:
