@@ -21,6 +21,7 @@ from brainforge.kernels.connectivity.envelope import (
 )
 from brainforge.kernels.connectivity.layout import n_pairs, to_square
 from brainforge.kernels.connectivity.symmetric_aec import symmetric_envelope_correlation
+from brainforge.kernels.namespace import copied, is_device, namespace, to_device, to_host
 from brainforge.kernels.parallel import parallel_map
 from brainforge.measures.bands import BANDS, fit_bands
 from brainforge.measures.epochs import EpochCutter, rejected_intervals
@@ -31,8 +32,9 @@ _TEXTS = {
     "pairwise": "orthogonalised amplitude envelope correlation, both directions' mean, {kind}",
     "symmetric": "amplitude envelope correlation, symmetrically orthogonalised, {kind}",
 }
-#: epochs that gather before they are correlated, so that threads share the work evenly
-_TOGETHER = 4
+#: epochs that gather before they are correlated: threads share the work evenly, a device has
+#: enough of it at a time
+_TOGETHER, _TOGETHER_ON_DEVICE = 4, 16
 
 
 class AecMeasure:
@@ -40,7 +42,7 @@ class AecMeasure:
 
     Each epoch on the absolute grid gives one correlation per pair (pairwise, Hipp et al. 2012:
     the mean of both directions, signed); the result is their mean. Masks and gaps leave epochs
-    out as in `ConnectivityMeasure`.
+    out as in `ConnectivityMeasure`. Blocks may be on a device: all but the result stays there.
 
     Parameters
     ----------
@@ -98,9 +100,9 @@ class AecMeasure:
         ]
         self._taper = edge_taper(length, info.sfreq, edge)
         self._cutter = EpochCutter(len(self.picks.names), length)
-        self._sums = np.zeros((len(self.bands), n_pairs(len(self.picks.names))))
+        self._sums: Any = np.zeros((len(self.bands), n_pairs(len(self.picks.names))))
         self._summed = self._unconverged = 0
-        self._waiting: list[npt.NDArray[np.float32]] = []
+        self._waiting: list[Any] = []
 
     def update(self, block: Block) -> None:
         """Take one block; raises InputError as `ConnectivityMeasure.update` does."""
@@ -116,7 +118,7 @@ class AecMeasure:
                 got="another one",
             )
         met = self._cutter.merge(other._cutter)
-        self._sums += other._sums
+        self._sums = _sum(self._sums, other._sums)
         self._summed += other._summed
         self._unconverged += other._unconverged
         self._add([*other._waiting, *met])
@@ -131,7 +133,7 @@ class AecMeasure:
         n = self.n_epochs
         waiting, unconverged = self._correlate(self._waiting)
         unconverged += self._unconverged
-        mean = (self._sums + waiting) / max(n, 1)
+        mean = to_host(_sum(self._sums, waiting)) / max(n, 1)
         size = len(self.picks.names)
         values = {
             band: to_square(pairs, size, "symmetric").astype(np.float32)
@@ -160,10 +162,12 @@ class AecMeasure:
         return {
             "identity": self._identity(),
             "cutter": self._cutter.state(),
-            "sums": self._sums.copy(),
+            "sums": np.array(to_host(self._sums)),
             "summed": self._summed,
             "unconverged": self._unconverged,
-            "waiting": np.array(self._waiting, dtype=np.float32).reshape(shape),
+            "waiting": np.array(
+                [to_host(epoch) for epoch in self._waiting], dtype=np.float32
+            ).reshape(shape),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -178,44 +182,56 @@ class AecMeasure:
         self._unconverged = int(state["unconverged"])
         self._waiting = [np.array(epoch, dtype=np.float32) for epoch in state["waiting"]]
 
-    def _add(self, epochs: Sequence[npt.NDArray[np.float32]]) -> None:
+    def _add(self, epochs: Sequence[Any]) -> None:
         for epoch in epochs:
-            if not np.isfinite(epoch).all():
-                raise InputError(
-                    where="block",
-                    expected="finite samples outside the masks",
-                    got="NaN or infinity",
-                    fix="mask them before they are measured",
-                )
-            self._waiting.append(epoch.copy())
-            if len(self._waiting) == _TOGETHER:
+            if not is_device(epoch):
+                _check_finite(bool(np.isfinite(epoch).all()))
+            self._waiting.append(copied(epoch))
+            if len(self._waiting) >= (_TOGETHER_ON_DEVICE if is_device(epoch) else _TOGETHER):
                 found, unconverged = self._correlate(self._waiting)
-                self._sums += found
+                self._sums = _sum(self._sums, found)
                 self._unconverged += unconverged
-                self._summed += _TOGETHER
+                self._summed += len(self._waiting)
                 self._waiting = []
 
-    def _correlate(
-        self, epochs: Sequence[npt.NDArray[np.float32]]
-    ) -> tuple[npt.NDArray[np.float64], int]:
+    def _correlate(self, epochs: Sequence[Any]) -> tuple[Any, int]:
         """Return the sum of the epochs' correlations, axes (band, pair), and the unconverged."""
         n_bins = max((window.n_bins for window in self._windows), default=1)
+        last = epochs[-1] if epochs else None
+        if is_device(last):
+            return self._correlate_there([to_device(e, like=last) for e in epochs], n_bins)
         spectra = [epoch_spectrum(epoch, self._taper, self._threads, n_bins) for epoch in epochs]
         work = [(band, spectrum) for spectrum in spectra for band in range(len(self.bands))]
 
-        def one(
-            item: tuple[int, npt.NDArray[np.complex64]],
-        ) -> tuple[npt.NDArray[np.float64], bool]:
-            signal = analytic(item[1], self._windows[item[0]])
-            if self.orthogonalize == "pairwise":
-                return envelope_correlation(signal, absolute=self.absolute), True
-            pairs, found = symmetric_envelope_correlation(signal)
-            return np.abs(pairs) if self.absolute else pairs, found.converged
+        def one(item: tuple[int, npt.NDArray[np.complex64]]) -> tuple[Any, int]:
+            return self._pairs(analytic(item[1], self._windows[item[0]])[None])
 
-        total, unconverged = np.zeros_like(self._sums), 0
-        for (band, _), (pairs, converged) in zip(work, parallel_map(one, work, self._threads)):
+        total, unconverged = np.zeros((len(self.bands), self._sums.shape[1])), 0
+        for (band, _), (pairs, missed) in zip(work, parallel_map(one, work, self._threads)):
             total[band] += pairs
-            unconverged += not converged
+            unconverged += missed
+        return total, unconverged
+
+    def _correlate_there(self, epochs: Sequence[Any], n_bins: int) -> tuple[Any, int]:
+        """Return the same on the epochs' device, from all of them in one go for each band."""
+        xp = namespace(epochs[0])
+        together = xp.stack(epochs, axis=0)
+        _check_finite(bool(to_host(xp.reshape(xp.all(xp.isfinite(together)), (1,)))[0]))
+        spectra = epoch_spectrum(together, self._taper, self._threads, n_bins)
+        found = [self._pairs(analytic(spectra, window)) for window in self._windows]
+        return xp.stack([pairs for pairs, _ in found], axis=0), sum(n for _, n in found)
+
+    def _pairs(self, signals: Any) -> tuple[Any, int]:
+        """Return the sum over epochs of one band's correlations, and how many did not converge."""
+        xp = namespace(signals)
+        if self.orthogonalize == "pairwise":
+            return xp.sum(envelope_correlation(signals, absolute=self.absolute), axis=0), 0
+        total: Any = 0.0
+        unconverged = 0
+        for epoch in range(signals.shape[0]):
+            pairs, found = symmetric_envelope_correlation(signals[epoch, ...])
+            total = total + (xp.abs(pairs) if self.absolute else pairs)
+            unconverged += not found.converged
         return total, unconverged
 
     def _identity(self) -> dict[str, Any]:
@@ -229,3 +245,19 @@ class AecMeasure:
             "oversampling": self.oversampling,
             "orthogonalize": self.orthogonalize,
         }
+
+
+def _sum(sums: Any, more: Any) -> Any:
+    """Return the sum of two arrays where either is, on the device rather than the host."""
+    like = more if is_device(more) else sums
+    return to_device(sums, like=like) + to_device(more, like=like)
+
+
+def _check_finite(finite: bool) -> None:
+    if not finite:
+        raise InputError(
+            where="block",
+            expected="finite samples outside the masks",
+            got="NaN or infinity",
+            fix="mask them before they are measured",
+        )

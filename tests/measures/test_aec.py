@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,11 @@ from brainforge.backend import Backend
 from brainforge.block import Block, Cause, Mask
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
+from brainforge.kernels.namespace import TRAFFIC
 from brainforge.measures.aec import AecMeasure
 from brainforge.testing.measure_suite import MeasureSuite
+from tests.emulator.cuda import COMPILER
+from tests.emulator.strict import fake_device, put
 from tests.reference.aec import analytic, envelope_correlation
 from tests.reference.symmetric_aec import envelope_correlation as symmetric_correlation
 
@@ -70,6 +75,45 @@ def test_is_the_mean_over_the_grid_of_the_plain_definition():
 class TestSymmetricSuite(TestSuite):
     def make(self):
         return AecMeasure(INFO, Backend(n_threads=2), bands=BANDS, orthogonalize="symmetric")
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no g++ here: CUDA sources cannot be emulated")
+@pytest.mark.parametrize("orthogonalize", ["pairwise", "symmetric"])
+def test_a_device_gives_the_same_and_only_the_result_comes_home(orthogonalize):
+    here, there, halves = (
+        AecMeasure(INFO, bands=BANDS, orthogonalize=orthogonalize) for _ in range(3)
+    )
+    for block in recording():
+        here.update(block)
+    with fake_device():
+        for block in recording():
+            before = TRAFFIC.to_host_bytes
+            there.update(replace(block, data=put(block.data)))
+            assert TRAFFIC.to_host_bytes - before < 16 * 1024
+        result = there.result()
+        # a checkpoint comes to the host, and goes on where the blocks are
+        first, second = recording()
+        begun = AecMeasure(INFO, bands=BANDS, orthogonalize=orthogonalize)
+        begun.update(replace(first, data=put(first.data)))
+        halves.restore(begun.state())
+        halves.update(replace(second, data=put(second.data)))
+        resumed = halves.result()
+    wanted = here.result()
+    for band in BANDS:
+        for got in (result, resumed):
+            np.testing.assert_allclose(
+                got.values["aec"][band], wanted.values["aec"][band], atol=2e-5
+            )
+    assert result.n_epochs == resumed.n_epochs == wanted.n_epochs
+    assert result.methods == wanted.methods
+
+
+def test_a_device_refuses_what_is_not_finite_when_it_gets_to_it():
+    measure = AecMeasure(INFO, bands=BANDS)
+    with fake_device():
+        measure.update(Block(put(np.full((4, 500), np.inf, np.float32)), INFO, 0))
+        with pytest.raises(InputError, match="finite samples outside the masks"):
+            measure.result()
 
 
 def test_symmetric_is_the_mean_of_the_plain_definition():
