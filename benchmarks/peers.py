@@ -26,6 +26,7 @@ from benchmarks.sizes import QUICK, Size, grid, headline
 from benchmarks.stages import NEED_LENGTH, STAGES, stage_module
 from benchmarks.store import PEERS, Row, is_fresh, key, load_rows, merge
 from benchmarks.table import print_rows
+from brainforge.provenance import peak_rss_bytes
 
 
 def measure(
@@ -56,14 +57,9 @@ def measure(
                 "minutes": size.minutes, "n_channels": size.n_channels, "sfreq": sfreq,
                 "seed": seed,
             }  # fmt: skip
-            yield {
-                **done,
-                **parameters,
-                **told,
-                "date": now(),
-                "load_average": done["load_average"],
-                "free_cores": done["free_cores"],
-            }
+            ran = {key: done[key] for key in ("load_average", "free_cores")}
+            peak = {"process_peak_bytes": peak_rss_bytes()}
+            yield {**done, **parameters, **told, "date": now(), **ran, **peak}
             gc.collect()
 
 
@@ -129,7 +125,7 @@ def _sizes(given: Any) -> list[Size]:
 def _run(given: Any, plan: list[tuple[Size, list[str]]], path: Path) -> list[Row]:
     begun, done = time.monotonic(), []
     for size, stages in plan:
-        rows = measure(size, stages, repeats=1 if given.quick else given.repeats,
+        rows = measure(size, stages, repeats=1 if given.quick else max(given.repeats, 1),
                        slow_s=given.slow, folder=given.folder)  # fmt: skip
         for row in rows:
             every = {key(r): r for r in merge(path, [row], STAGES, fill)}
