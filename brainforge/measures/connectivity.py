@@ -26,7 +26,8 @@ class ConnectivityMeasure:
     Epochs lie on the absolute grid without overlap: epoch e covers samples [e * L, (e + 1) * L).
     An epoch is left out for all channels when a gap or an all-channel mask touches it, and also
     when a mask of any picked channel does; a channel that is masked often should be repaired or
-    left out of ``picks`` before. About 0.3 GB for 306 channels and five bands.
+    left out of ``picks`` before. About 0.3 GB for 306 channels and five bands. Blocks may be on a
+    device: all but the result stays there.
 
     Parameters
     ----------
@@ -43,11 +44,15 @@ class ConnectivityMeasure:
         Seconds by band, where they differ from `epoch_duration` (4 s for delta, else 2 s).
     mode : {"fourier", "multitaper"}
         A Hann window, or seven DPSS tapers.
+    most_pending : int | None
+        Epochs that may gather before they go to the sums. None is fastest for one result at the
+        end; a few (say 8) for a result after every epoch, which goes through all that gathered.
 
     Raises
     ------
     InputError
-        For an unknown method or channel, or a band that no FFT bin of its epochs falls into.
+        For an unknown method or channel, a band that reaches below 0 Hz or holds no FFT bin of
+        its epochs, or an epoch without a sample.
     """
 
     def __init__(
@@ -60,10 +65,16 @@ class ConnectivityMeasure:
         picks: Sequence[str] | None = None,
         epoch_durations: Mapping[str, float] | None = None,
         mode: str = "fourier",
+        most_pending: int | None = None,
     ) -> None:
         self.picks = Picks(info, picks)
         self.bands = fit_bands(bands, info.sfreq)
         self.methods, self.mode = check_methods(methods), mode
+        if most_pending is not None and most_pending < 1:
+            raise InputError(
+                where="most_pending", expected="at least one epoch, or None", got=str(most_pending)
+            )
+        self._most_pending = most_pending
         threads = (backend or Backend()).threads
         chosen = epoch_durations or {}
         by_length: dict[int, dict[str, tuple[float, float]]] = {}
@@ -74,7 +85,9 @@ class ConnectivityMeasure:
         self._lengths = {name: length for length, some in by_length.items() for name in some}
         self._cutters = {length: EpochCutter(n, length) for length in by_length}
         self._spectra = {
-            length: PairSpectra(n, info.sfreq, length, some, self.methods, mode, threads)
+            length: PairSpectra(
+                n, info.sfreq, length, some, self.methods, mode, threads, most_pending
+            )
             for length, some in by_length.items()
         }
 
@@ -160,6 +173,7 @@ class ConnectivityMeasure:
             "lengths": dict(self._lengths),
             "methods": list(self.methods),
             "mode": self.mode,
+            "most_pending": self._most_pending,
         }
 
 

@@ -10,12 +10,10 @@ from bisect import bisect_right, insort
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from brainforge.block import Block
 from brainforge.errors import InputError
-
-Array = npt.NDArray[np.float32]
+from brainforge.kernels.namespace import is_device, namespace, to_device, to_host
 
 #: parts with samples that may wait at a time; beyond it the oldest is given up
 _MAX_WAITING = 32
@@ -43,18 +41,16 @@ class EpochCutter:
     def __init__(self, n_channels: int, length: int) -> None:
         self.n_channels, self.length = n_channels, length
         self._spans: list[tuple[int, int]] = []
-        self._parts: dict[int, Array] = {}
+        self._parts: dict[int, Any] = {}
         self._rejected: set[int] = set()
 
-    def push(
-        self, data: Array, start: int, rejected: list[tuple[int, int]]
-    ) -> list[npt.NDArray[np.float32]]:
+    def push(self, data: Any, start: int, rejected: list[tuple[int, int]]) -> list[Any]:
         """Take samples and return the epochs that are now whole, in order.
 
         Parameters
         ----------
         data : float32 array, axes (channel, sample)
-            Whole epochs inside it are returned as views.
+            Of NumPy or on a device, where its epochs stay. Whole ones inside it are views.
         start : int
             Absolute index of its first sample.
         rejected : list of (start, stop)
@@ -73,7 +69,7 @@ class EpochCutter:
             lo, hi = max(a, start), min(b, stop)
             if lo < hi:
                 self._reject(range(lo // self.length, (hi - 1) // self.length + 1))
-        done: dict[int, Array] = {}
+        done: dict[int, Any] = {}
         for e in range(start // self.length, (stop - 1) // self.length + 1):
             a, b = e * self.length, (e + 1) * self.length
             if e in self._rejected:
@@ -82,10 +78,10 @@ class EpochCutter:
                 done[e] = data[:, a - start : b - start]
             else:
                 lo, hi = max(a, start), min(b, stop)
-                self._part(e)[:, lo - a : hi - a] = data[:, lo - start : hi - start]
+                self._part(e, data)[:, lo - a : hi - a] = data[:, lo - start : hi - start]
         return self._collect(done)
 
-    def merge(self, other: Self) -> list[npt.NDArray[np.float32]]:
+    def merge(self, other: Self) -> list[Any]:
         """Take the parts of another cutter and return the epochs that are now whole."""
         for start, stop in other._spans:
             self._near(start, stop)
@@ -95,8 +91,8 @@ class EpochCutter:
         for e, part in other._parts.items():
             if e not in self._rejected:
                 # samples lie in one of the two and zeros in the other
-                waiting = self._part(e)
-                waiting += part
+                waiting = self._part(e, part)
+                waiting += to_device(part, like=waiting)
         return self._collect({})
 
     def state(self) -> dict[str, Any]:
@@ -107,7 +103,9 @@ class EpochCutter:
             "spans": [list(span) for span in self._spans],
             "rejected": sorted(self._rejected),
             "part_epochs": order,
-            "parts": np.array([self._parts[e] for e in order], dtype=np.float32).reshape(shape),
+            "parts": np.array([to_host(self._parts[e]) for e in order], dtype=np.float32).reshape(
+                shape
+            ),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -144,18 +142,24 @@ class EpochCutter:
             self._rejected.add(e)
             self._parts.pop(e, None)
 
-    def _part(self, e: int) -> Array:
+    def _part(self, e: int, like: Any) -> Any:
+        """Return the samples of an epoch that wait, where ``like`` is; zeros if there are none."""
         if e not in self._parts:
             if len(self._parts) >= _MAX_WAITING:
                 self._reject([min(self._parts)])
-            self._parts[e] = np.zeros((self.n_channels, self.length), dtype=np.float32)
+            xp, device = namespace(like), {"device": like.device} if is_device(like) else {}
+            shape = (self.n_channels, self.length)
+            self._parts[e] = xp.zeros(shape, dtype=xp.float32, **device)
+        elif is_device(like):
+            # a checkpoint's parts are on the host
+            self._parts[e] = to_device(self._parts[e], like=like)
         return self._parts[e]
 
     def _whole(self, e: int) -> bool:
         at = bisect_right(self._spans, (e * self.length, np.inf)) - 1
         return at >= 0 and self._spans[at][1] >= (e + 1) * self.length
 
-    def _collect(self, done: dict[int, Array]) -> list[npt.NDArray[np.float32]]:
+    def _collect(self, done: dict[int, Any]) -> list[Any]:
         for e in [e for e in self._parts if self._whole(e)]:
             done[e] = self._parts.pop(e)
         self._rejected = {e for e in self._rejected if not self._whole(e)}

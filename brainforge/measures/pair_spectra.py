@@ -110,7 +110,9 @@ class PairSpectra:
 
     def state(self) -> dict[str, Any]:
         """Return a checkpoint."""
-        packed = self._new_chunk(0) if self._chunk is None else self._chunk[:, :, : self._packed]
+        packed = (
+            self._new_chunk(0) if self._chunk is None else self._chunk[:, :, : self._packed, :, :]
+        )
         values, power = self._sums.values, self._sums.power
         return {
             "summed": self._sums.n_epochs,

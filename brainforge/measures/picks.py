@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from brainforge.block import Block
 from brainforge.errors import InputError
 from brainforge.info import Info
+from brainforge.kernels.namespace import is_device, namespace, to_device
 from brainforge.units import MEG_KINDS
 
 
@@ -51,8 +53,11 @@ class Picks:
         self._rows: slice | npt.NDArray[np.intp] = slice(start, start + len(rows)) if run else rows
         self._info = info
 
-    def data(self, block: Block) -> npt.NDArray[np.float32]:
-        """Return the picked samples of a block, axes (channel, sample), in the picks' order."""
+    def data(self, block: Block) -> Any:
+        """Return the picked samples of a block, axes (channel, sample), in the picks' order.
+
+        They stay where the block's are; a run of neighbours is a view.
+        """
         if block.info is not self._info:
             if abs(block.info.sfreq / self.sfreq - 1.0) > 1e-9:
                 raise InputError(
@@ -62,4 +67,9 @@ class Picks:
                     fix="bind the measure to the info of the blocks it gets",
                 )
             self._join(block.info)
+        if isinstance(self._rows, slice):
+            return block.data[self._rows, :]
+        if is_device(block.data):
+            rows = to_device(self._rows, like=block.data)
+            return namespace(block.data).take(block.data, rows, axis=0)
         return block.data[self._rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,9 +15,11 @@ from brainforge.block import Block, Cause, Mask
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
 from brainforge.kernels.connectivity.spectral import spectral_connectivity
+from brainforge.kernels.namespace import TRAFFIC
 from brainforge.measures.bands import BANDS, epoch_duration, fit_bands
 from brainforge.measures.connectivity import ConnectivityMeasure, combined
 from brainforge.testing.measure_suite import MeasureSuite, part
+from tests.emulator.strict import fake_device, put
 
 SFREQ = 100.0
 ALL = ("coh", "imcoh", "plv", "pli", "wpli", "wpli2_debiased", "ppc", "dpli", "pli2_unbiased")
@@ -81,6 +84,55 @@ class TestManyChunks(TestSuite):
         return ConnectivityMeasure(
             INFO, Backend(n_threads=2), bands=bands, epoch_durations=durations, methods=ALL
         )
+
+
+class TestOftenAsked(TestSuite):
+    """Few epochs gather, as for a result after each of them."""
+
+    seeds = (0,)
+
+    def make(self):
+        return ConnectivityMeasure(INFO, Backend(n_threads=1), methods=ALL, most_pending=3)
+
+
+@pytest.mark.parametrize("mode", ["fourier", "multitaper"])
+def test_blocks_on_a_device_stay_there(mode):
+    bands, methods = {"delta": (2.0, 4.0), "alpha": (8.0, 13.0)}, (*ALL, "cohy", "ciplv")
+
+    def measured(blocks):
+        measure = ConnectivityMeasure(
+            INFO, Backend(n_threads=1), bands=bands, methods=methods, mode=mode, most_pending=6,
+            picks=["MEG 3", "MEG 1", "MEG 2"],
+        )  # fmt: skip
+        for block in blocks:
+            measure.update(block)
+        return measure
+
+    whole = gapped()
+    parts = [part(whole[0], 130, 700), part(whole[0], 700, 2570), whole[1]]
+    wanted = flat_numbers(measured(parts).result())
+    with fake_device():
+        there = [replace(block, data=put(block.data)) for block in parts]
+        first, second = measured(there[1:2]), measured([there[0], there[2]])
+        second.merge(first)
+        before = TRAFFIC.to_host_bytes
+        found = flat_numbers(second.result())
+        # three pairs of two bands and as many measures, for either length of epochs
+        assert TRAFFIC.to_host_bytes - before == 4 * 3 * 2 * len(methods)
+        resumed = measured([])
+        resumed.restore(first.state())
+        for block in (there[0], there[2]):
+            resumed.update(block)
+        again = flat_numbers(resumed.result())
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(again[name], value, atol=1e-5, err_msg=name)
+
+
+def test_values_that_are_not_finite_are_named_on_a_device_too():
+    measure = ConnectivityMeasure(INFO, methods=("wpli",))
+    with fake_device(), pytest.raises(InputError, match="finite samples outside the masks"):
+        measure.update(Block(put(np.full((6, 400), np.inf, np.float32)), INFO, 90_000))
 
 
 def test_epochs_are_those_of_the_absolute_grid():
@@ -181,6 +233,14 @@ def test_bad_input_is_named():
         measure.update(Block(np.full((6, 400), np.nan, np.float32), INFO, 90_000))
     with pytest.raises(InputError, match="method"):
         ConnectivityMeasure(INFO, methods=["cohere"])
+    with pytest.raises(InputError, match="mode: expected fourier or multitaper"):
+        ConnectivityMeasure(INFO, mode="wavelet")
+    with pytest.raises(InputError, match="band x: expected 0 <= low <= high"):
+        ConnectivityMeasure(INFO, bands={"x": (-2.0, 4.0)}, epoch_durations={"x": 2.0})
+    with pytest.raises(InputError, match="at least one sample"):
+        ConnectivityMeasure(INFO, epoch_durations={"alpha": 0.0})
+    with pytest.raises(InputError, match="most_pending: expected at least one epoch"):
+        ConnectivityMeasure(INFO, most_pending=0)
     with pytest.raises(InputError, match="at least one good"):
         ConnectivityMeasure(Info(SFREQ, (Channel("E", "eog"),)))
 
