@@ -225,7 +225,8 @@ def amm_split(inside: Floats, outside: Floats, good: npt.ArrayLike | None = None
             where="adaptive multipole model",
             expected="sensors that tell fields from inside and from outside apart",
             got="channels to which the fields of dipoles inside look like fields from outside",
-            fix="use harmonic field correction: one radial axis at one distance is too little",
+            fix="use signal space separation where there are gradiometers, else harmonic field "
+            "correction: one radial axis at one distance is too little",
         )
     near, values, right = np.linalg.svd(rest[use], full_matrices=False)
     kept = values > TOLERANCE * values[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from brainforge.errors import InputError
 from brainforge.info import Info
@@ -19,7 +20,8 @@ from brainforge.learners.coils import has_geometry, sensor_points
 from brainforge.learners.head_origin import head_origin
 from brainforge.units import MEG_KINDS, to_working
 
-MODELS = ("sss", "amm")
+_KINDS = {"sss": "Signal space separation", "amm": "Adaptive multipole model"}
+MODELS = tuple(_KINDS)
 #: inside fields are left out until the columns' condition number is under this
 MAX_CONDITION = 1000.0
 
@@ -97,25 +99,12 @@ def learn_multipoles(
         )
     bad = set(bads) | set(info.bads)
     good = np.array([n not in bad for n in names], dtype=bool)
-    points = sensor_points(info, names, area=True)
-    scale = np.array([to_working(info.channel(n).kind) for n in names])[:, None]
-    params: dict[str, Any]
     if model == "sss":
         orders = SSS_ORDERS if orders is None else orders
-        centre, source = head_origin(info, origin)
-        inside, outside = sss_basis(points, centre, orders)
-        split = sss_split(scale * inside, scale * outside, good, max_condition)
-        params = {"origin": centre.tolist(), "origin_from": source}
-        kind = "Signal space separation"
+        split, params = _spherical(info, names, good, orders, origin, max_condition)
     else:
         orders = AMM_ORDERS if orders is None else orders
-        placed = info.positions(n for n, g in zip(names, good) if g)
-        spheroid = fit_spheroid(np.unique(placed, axis=0))
-        inside, outside = amm_basis(points, spheroid, orders)
-        split = amm_split(scale * inside, scale * outside, good)
-        axes = {"axis": "xyz"[spheroid.axis], "long": spheroid.long, "short": spheroid.short}
-        params = {"origin": spheroid.centre.tolist(), "origin_from": "sensors", "spheroid": axes}
-        kind = "Adaptive multipole model"
+        split, params = _adaptive(info, names, good, orders)
     params |= {
         "method": model,
         "orders": list(orders),
@@ -123,10 +112,42 @@ def learn_multipoles(
         "n_outside": split.n_outside,
         "condition": split.condition,
     }
-    centre_mm = ", ".join(f"{1000 * v:.0f}" for v in params["origin"])
+    centre = ", ".join(f"{1000 * v:.0f}" for v in params["origin"])
     text = (
-        f"{kind} of orders {orders[0]} inside and {orders[1]} outside around ({centre_mm}) mm "
-        f"(from: {params['origin_from']}), fitted on {int(good.sum())} channels: "
+        f"{_KINDS[model]} of orders {orders[0]} inside and {orders[1]} outside around "
+        f"({centre}) mm (from: {params['origin_from']}), fitted on {int(good.sum())} channels: "
         f"{split.n_inside} dimensions left"
     )
     return Multipoles(names, split, text, params)
+
+
+def _spherical(
+    info: Info,
+    names: tuple[str, ...],
+    good: npt.NDArray[np.bool_],
+    orders: tuple[int, int],
+    origin: Sequence[float] | None,
+    max_condition: float | None,
+) -> tuple[FieldSplit, dict[str, Any]]:
+    centre, source = head_origin(info, origin)
+    bases = sss_basis(sensor_points(info, names, area=True), centre, orders)
+    inside, outside = (_scale(info, names) * basis for basis in bases)
+    split = sss_split(inside, outside, good, max_condition)
+    return split, {"origin": centre.tolist(), "origin_from": source}
+
+
+def _adaptive(
+    info: Info, names: tuple[str, ...], good: npt.NDArray[np.bool_], orders: tuple[int, int]
+) -> tuple[FieldSplit, dict[str, Any]]:
+    placed = info.positions(n for n, g in zip(names, good) if g)
+    fitted = fit_spheroid(np.unique(placed, axis=0))
+    bases = amm_basis(sensor_points(info, names, area=True), fitted, orders)
+    inside, outside = (_scale(info, names) * basis for basis in bases)
+    axes = {"axis": "xyz"[fitted.axis], "long": fitted.long, "short": fitted.short}
+    params = {"origin": fitted.centre.tolist(), "origin_from": "sensors", "spheroid": axes}
+    return amm_split(inside, outside, good), params
+
+
+def _scale(info: Info, names: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    """Return what brings rows to working units, in which channels' noise is of one size."""
+    return np.array([to_working(info.channel(n).kind) for n in names])[:, None]
