@@ -200,11 +200,13 @@ def reference_correlation(
         raise KernelInputError(
             where="references", expected=f"{x.shape[-1]} samples", got=str(references.shape[-1])
         )
-    a = band_limit(x, sfreq, *BLINK_BAND, runs=runs).astype(np.float64)
-    b = band_limit(references, sfreq, *BLINK_BAND, runs=runs).astype(np.float64)
-    norms = np.outer(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1))
-    r = np.divide(np.abs(a @ b.T), norms, out=np.zeros_like(norms), where=norms > 0)
-    return r.max(axis=1, initial=0.0)
+    xp = namespace(x)
+    a, b = (
+        xp.astype(band_limit(y, sfreq, *BLINK_BAND, runs=runs), xp.float64) for y in (x, references)
+    )
+    norms = np.outer(*(np.sqrt(to_host(xp.sum(y * y, axis=1))) for y in (a, b)))
+    r = np.abs(to_host(xp.matmul(a, xp.permute_dims(b, (1, 0)))))
+    return np.divide(r, norms, out=np.zeros_like(norms), where=norms > 0).max(axis=1, initial=0.0)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.decimate import flat_rows
 from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.namespace import dtype_name
@@ -55,11 +56,13 @@ def add_stretches(
         Data of another type, a stretch that leaves the data, or a row or group that is not there.
     """
     check_stretches(data, rows, begins, groups, sums)
-    samples = np.ascontiguousarray(data)
+    if not (len(rows) and len(begins)):
+        return sums
+    samples, step = flat_rows(data)
     index = [np.ascontiguousarray(a, dtype=np.int64) for a in (rows, begins, groups)]
 
     def part(piece: slice) -> None:
-        _add(samples, *index, sums, piece.start, piece.stop)
+        _add(samples, step, *index, sums, piece.start, piece.stop)
 
     parallel_map(part, slices(len(rows), n_threads), n_threads)
     return sums
@@ -96,16 +99,18 @@ def check_stretches(data: Any, rows: Index, begins: Index, groups: Index, sums: 
 
 @lazy_jit(
     [
-        "void(Array(float32, 2, 'C', readonly=True), int64[::1], int64[::1], int64[::1], "
+        "void(Array(float32, 1, 'C', readonly=True), int64, int64[::1], int64[::1], int64[::1], "
         "float64[:, :, ::1], int64, int64)"
     ]
 )
-def _add(data: Any, rows: Any, begins: Any, groups: Any, sums: Any, first: Any, stop: Any) -> None:
+def _add(
+    data: Any, step: Any, rows: Any, begins: Any, groups: Any, sums: Any, first: Any, stop: Any
+) -> None:
     n_lags = sums.shape[2]
     for row in range(first, stop):
-        course = data[rows[row]]
         for event in range(len(begins)):
-            stretch = course[begins[event] : begins[event] + n_lags]
+            at = rows[row] * step + begins[event]
+            stretch = data[at : at + n_lags]
             total = sums[groups[event], row]
             for lag in range(n_lags):
                 total[lag] += stretch[lag]

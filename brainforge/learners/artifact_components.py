@@ -12,6 +12,7 @@ from brainforge.kernels import classify
 from brainforge.kernels.band_limit import band_limit
 from brainforge.kernels.classify import Thresholds, Verdict, verdict
 from brainforge.kernels.event_locked import locked_share, phase_statistics
+from brainforge.kernels.namespace import to_host
 from brainforge.learners.artifact_events import BLINK_BAND, BLINK_LAGS
 from brainforge.learners.traces import Index, Traces
 from brainforge.result import Component
@@ -97,13 +98,13 @@ def component_scores(
         columns["eog_correlation"] = np.max(
             [
                 classify.reference_correlation(
-                    x, sources.references[n][None], sfreq, runs=sources.reference_runs[n]
+                    x, sources.references[n][None, :], sfreq, runs=sources.reference_runs[n]
                 )
                 for n in eog
             ],
             axis=0,
         )
-    return [{name: float(values[i]) for name, values in columns.items()} for i in range(len(x))]
+    return [{name: float(values[i]) for name, values in columns.items()} for i in range(x.shape[0])]
 
 
 def describe(
@@ -162,4 +163,5 @@ def excerpts(sources: Traces, sfreq: float, events: Index) -> Floats:
     counts = [int(np.count_nonzero((events >= b) & (events < b + length))) for b in begins]
     begin = int(begins[int(np.argmax(counts))]) if counts else int(longest[0])
     part = sources.x[:, begin : min(begin + length, int(longest[1]))]
-    return band_limit(part, sfreq, 0.0, EXCERPT_BAND)[:, :: excerpt_step(sfreq)]
+    limited = to_host(band_limit(part, sfreq, 0.0, EXCERPT_BAND))
+    return limited[:, :: excerpt_step(sfreq)]

@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.info import Info
+from brainforge.kernels.apply import apply_matrix
 from brainforge.kernels.band_limit import band_limit
 from brainforge.kernels.blink import BLINK_BAND as SEARCHED
 from brainforge.kernels.blink import Blinks, find_blinks
 from brainforge.kernels.classify import frontal_share
 from brainforge.kernels.event_locked import locked_share
-from brainforge.kernels.gram import gram
 from brainforge.kernels.heartbeat import QRS_BAND, Heartbeats, find_heartbeats
+from brainforge.kernels.namespace import namespace, to_host
 from brainforge.kernels.parallel import parallel_map
 from brainforge.kernels.peaks import windows
-from brainforge.learners.traces import Array32, Index, Traces
+from brainforge.learners.traces import Array32, Index, Traces, mean_products
 from brainforge.result import EventTrain
 
 Floats = npt.NDArray[np.float64]
@@ -60,10 +61,11 @@ class EventSource:
     weights: Floats | None = None
 
     def trace(self, traces: Traces) -> tuple[Array32, Index]:
-        """Return the trace and its runs."""
+        """Return the trace, brought home, and its runs."""
         if self.weights is None:
-            return traces.references[self.channel], traces.reference_runs[self.channel]
-        return self.weights.astype(np.float32) @ traces.x, traces.runs
+            found = traces.references[self.channel]
+            return to_host(found), traces.reference_runs[self.channel]
+        return to_host(apply_matrix(self.weights[None], traces.x))[0], traces.runs
 
 
 def heart_source(traces: Traces, info: Info, what: str, n_threads: int = 1) -> EventSource | None:
@@ -124,7 +126,7 @@ def eye_source(
     for row, front in enumerate(frontal_share(topographies, positions)):
         if front < MIN_FRONTAL:
             continue
-        blinks = find_blinks(traces.x[row], info.sfreq, runs=traces.runs)
+        blinks = find_blinks(to_host(traces.x[row, :]), info.sfreq, runs=traces.runs)
         grade = _grade(traces, row, blinks, float(front), info.sfreq)
         if grade > most:
             best, most, seen = rows[row], grade, blinks
@@ -149,7 +151,7 @@ def _grade(
     )
     if not (plain or faint):
         return 0, 0.0
-    x = traces.x[row : row + 1]
+    x = traces.x[row : row + 1, :]
     share = locked_share(x, blinks.samples, sfreq, BLINK_BAND, BLINK_LAGS, runs=traces.runs)[0]
     score = blinks.contrast * (0.25 if np.isnan(front) else front)
     if plain and share >= MIN_LOCKED:
@@ -171,9 +173,9 @@ def _sharpened(source: EventSource, traces: Traces, blinks: Blinks, sfreq: float
     cut, kept = windows(y, blinks.samples, before, after, traces.runs)
     if len(kept) < FAINT_EVENTS:
         return source
-    average = cut.mean(axis=1, dtype=np.float64)
+    average = to_host(cut).mean(axis=1, dtype=np.float64)
     field = average @ (weights @ average)
-    sharp = np.linalg.solve(gram(y).mean(), field)
+    sharp = np.linalg.solve(mean_products(y), field)
     best = replace(source, weights=sharp / np.linalg.norm(sharp))
     better = find_blinks(best.trace(traces)[0], sfreq, runs=traces.runs)
     enough = len(better.samples) >= len(blinks.samples) and better.contrast >= FAINT_CONTRAST
@@ -222,14 +224,15 @@ def _channels(traces: Traces, info: Info, kind: str) -> list[EventSource]:
 def _spiky_rows(traces: Traces, info: Info, what: str) -> list[EventSource]:
     """Return the rows that are most peaked in the QRS band: what beats is among them."""
     y = band_limit(traces.x, info.sfreq, *QRS_BAND, runs=traces.runs)
-    square = np.square(y, out=y)
-    mean = square.mean(axis=1, dtype=np.float64)
-    fourth = np.einsum("ij,ij->i", square, square) / max(square.shape[1], 1)
-    kurtosis = np.divide(fourth, mean**2, out=np.zeros(len(y)), where=mean > 0)
+    xp, size = namespace(y), max(y.shape[1], 1)
+    square = y * y
+    mean = to_host(xp.sum(square, axis=1, dtype=xp.float64)) / size
+    fourth = to_host(xp.sum(square * square, axis=1, dtype=xp.float64)) / size
+    kurtosis = np.divide(fourth, mean**2, out=np.zeros(len(mean)), where=mean > 0)
     rows = _rows(traces, what)
     return [rows[i] for i in np.argsort(-kurtosis, kind="stable")[:N_SPIKY]]
 
 
 def _rows(traces: Traces, what: str) -> list[EventSource]:
-    unit = np.eye(len(traces.x))
+    unit = np.eye(traces.x.shape[0])
     return [EventSource(f"{what} {i + 1}", weights=row) for i, row in enumerate(unit)]

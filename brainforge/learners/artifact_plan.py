@@ -10,8 +10,9 @@ import numpy.typing as npt
 from brainforge.errors import InputError, KernelInputError
 from brainforge.info import Info
 from brainforge.kernels.gram import Gram, gram
+from brainforge.kernels.namespace import rows_of, to_host
 from brainforge.kernels.whitening import Whitening, pca_whitening
-from brainforge.learners.traces import Working, believed
+from brainforge.learners.traces import Working, believed, stretches
 from brainforge.measures.gram import GramResult
 from brainforge.operator import Operator
 from brainforge.recipe import ArtifactRecipe
@@ -171,8 +172,9 @@ def _covariance(
         n_samples = 0
         for block in working.blocks():
             good = believed(block, names)
-            data = block.data[order] if good.all() else block.data[order][:, good]
-            total = total.merge(gram(np.ascontiguousarray(data)))
+            data = rows_of(block.data, order)
+            for lo, hi in stretches(good):
+                total = total.merge(_at_home(gram(data[:, lo:hi])))
             n_samples += int(np.count_nonzero(good))
     if not n_samples:
         raise InputError(
@@ -182,3 +184,7 @@ def _covariance(
             fix="mark the channels that are masked throughout as bad",
         )
     return total.mean(), n_samples
+
+
+def _at_home(found: Gram) -> Gram:
+    return Gram(to_host(found.sums), to_host(found.counts))

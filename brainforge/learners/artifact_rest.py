@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.kernels.band_limit import band_limit
 from brainforge.kernels.classify import Verdict
-from brainforge.kernels.peaks import windows
+from brainforge.learners.artifact_averages import locked_halves
 from brainforge.learners.artifact_separation import Separation
-from brainforge.learners.artifact_ssp import PAD, PLANS
+from brainforge.learners.artifact_ssp import PLANS
 from brainforge.learners.traces import Index, Traces
 from brainforge.result import Component
 
@@ -111,13 +110,8 @@ def _averages(traces: Traces, at: Index, sfreq: float, kind: str) -> tuple[Float
     _, _, lags, h_freq = PLANS[kind]
     if len(at) > MOST_EVENTS:
         at = at[np.linspace(0, len(at) - 1, MOST_EVENTS).astype(np.int64)]
-    before, after = round((PAD - lags[0]) * sfreq), round((PAD + lags[1]) * sfreq)
-    cut, kept = windows(traces.x, at, before, after, traces.runs)
-    if len(kept) < FEWEST:
-        return np.zeros((2, len(traces.x), 1)), len(kept)
-    halves = np.stack([cut[:, half::2].mean(axis=1, dtype=np.float64) for half in (0, 1)])
-    pad = round(PAD * sfreq)
-    return band_limit(halves, sfreq, 0.0, h_freq)[..., pad:-pad], len(kept)
+    halves, counts = locked_halves(traces, at, sfreq, lags, h_freq)
+    return halves, int(counts.sum())
 
 
 def _at_course(halves: Floats, products: Floats) -> Floats:

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from brainforge.errors import KernelInputError
 from brainforge.kernels.apply import apply_matrix
 from brainforge.kernels.classify import Verdict
-from brainforge.kernels.gram import gram
+from brainforge.kernels.namespace import contiguous
 from brainforge.kernels.picard import Unmixing, picard
 from brainforge.kernels.whitening import Whitening
 from brainforge.learners.artifact_plan import Plan, as_input_error
-from brainforge.learners.traces import Traces
+from brainforge.learners.traces import Traces, mean_products
 
 #: columns that ICA is fitted on at most, evenly spread: of 30 minutes at 250 Hz every second one,
 #: which tells nearly as much as all, for neighbours are alike below 100 Hz
@@ -75,9 +75,9 @@ def separate(plan: Plan, traces: Traces, threads: int, start: Floats | None = No
     """
     x, dewhitener = traces.x, plan.white.dewhitener
     if plan.method != "ica":
-        return unit_variance(Separation(np.eye(len(x)), dewhitener), gram(x).mean())
+        return unit_variance(Separation(np.eye(x.shape[0]), dewhitener), mean_products(x))
     step = -(-x.shape[1] // MOST_FITTED)
-    fitted = np.ascontiguousarray(x[:, ::step]) if step > 1 else x
+    fitted = contiguous(x[:, ::step]) if step > 1 else x
     tol = GRADIENT_SHARE / float(np.sqrt(fitted.shape[1]))
     first = None if start is None else nearest_rotation(plan.white.whitener @ start).T
     try:
@@ -86,7 +86,7 @@ def separate(plan: Plan, traces: Traces, threads: int, start: Floats | None = No
         raise as_input_error(error) from error
     part = Separation(fit.matrix, dewhitener @ np.linalg.inv(fit.matrix))
     # the fit keeps unit variance on the samples it saw
-    part = unit_variance(part, gram(x).mean() if step > 1 else None)
+    part = unit_variance(part, mean_products(x) if step > 1 else None)
     order = np.argsort(-_strength(part, plan.white), kind="stable")
     return Separation(part.unmixing[order], part.topographies[:, order], _fit_note(fit, step))
 

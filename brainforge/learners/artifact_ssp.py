@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.kernels.band_limit import band_limit
-from brainforge.kernels.peaks import windows
 from brainforge.kernels.whitening import Whitening
+from brainforge.learners.artifact_averages import locked_halves
 from brainforge.learners.traces import Index, Traces
 
 Floats = npt.NDArray[np.float64]
@@ -24,8 +23,6 @@ PLANS: dict[str, tuple[int, int, tuple[float, float], float]] = {
     "ecg": (5, 2, (-0.2, 0.4), 40.0),
     "eog": (2, 1, (-0.25, 0.35), 20.0),
 }
-#: seconds around the lags for the low-pass to settle
-PAD = 0.15
 #: a further vector has to hold this share of the average's power
 MIN_SHARE = 0.1
 
@@ -68,14 +65,12 @@ def signal_space(
     kinds: list[str] = []
     reasons: list[str] = []
     for kind, (fewest, most, lags, h_freq) in PLANS.items():
-        before, after = round((PAD - lags[0]) * sfreq), round((PAD + lags[1]) * sfreq)
         at = events.get(kind, np.zeros(0, np.int64))
-        cut, kept = windows(traces.x, at, before, after, traces.runs)
-        if len(kept) < fewest:
+        halves, counts = locked_halves(traces, at, sfreq, lags, h_freq)
+        n_events = int(counts.sum())
+        if n_events < fewest:
             continue
-        pad = round(PAD * sfreq)
-        average = cut.mean(axis=1, dtype=np.float64)
-        average = band_limit(average, sfreq, 0.0, h_freq)[:, pad:-pad]
+        average = np.tensordot(counts / n_events, halves, axes=1)
         field = basis @ average
         field = field - vectors @ (vectors.T @ field)
         u, s, _ = np.linalg.svd(field, full_matrices=False)
@@ -86,7 +81,7 @@ def signal_space(
         for i in range(n):
             kinds.append(kind)
             reasons.append(
-                f"Vector {i + 1} of the {label}-locked average of {len(kept)} events: holds "
+                f"Vector {i + 1} of the {label}-locked average of {n_events} events: holds "
                 f"{share[i]:.0%} of its power (threshold {MIN_SHARE:.0%} for a further vector)."
             )
     unmixing = vectors.T @ basis

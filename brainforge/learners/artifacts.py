@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from brainforge.backend import Backend
 from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.classify import Thresholds, Verdict, power_spectra
-from brainforge.kernels.gram import gram as products
+from brainforge.kernels.namespace import is_device, namespace, to_device, to_host
 from brainforge.kernels.parallel import parallel_map, single_threaded_blas
 from brainforge.learners.artifact_components import (
     Fields,
@@ -46,7 +47,7 @@ from brainforge.learners.artifact_separation import (
     unit_variance,
 )
 from brainforge.learners.artifact_ssp import signal_space
-from brainforge.learners.traces import Progress, Traces, Working, excerpt, project
+from brainforge.learners.traces import Progress, Traces, Working, excerpt, mean_products, project
 from brainforge.measures.gram import GramResult
 from brainforge.operator import Operator
 from brainforge.recipe import ArtifactRecipe
@@ -154,19 +155,28 @@ def _centred(traces: Traces, n: int, threads: int) -> Traces:
             got="none",
             fix="mark the channels that are masked most of the time as bad",
         )
-    x = traces.x[:n]
-
-    def centre(row: npt.NDArray[np.float32]) -> float:
-        mean = float(row.mean(dtype=np.float64))
-        row -= np.float32(mean)
-        return mean
-
-    if not np.isfinite(parallel_map(centre, x, threads)).all():
+    x = traces.x[:n, :]
+    means = _device_means(x) if is_device(x) else np.array(parallel_map(_centre, x, threads))
+    if not np.isfinite(means).all():
         raise InputError(
             where="artifacts", expected="finite numbers", got="NaN or infinity among the samples",
             fix="mask those samples first",
         )  # fmt: skip
+    if is_device(x):
+        x = x - to_device(means.astype(np.float32)[:, None], like=x)
     return replace(traces, x=x)
+
+
+def _centre(row: npt.NDArray[np.float32]) -> float:
+    """Take the mean off in place; return it."""
+    mean = float(row.mean(dtype=np.float64))
+    row -= np.float32(mean)
+    return mean
+
+
+def _device_means(x: Any) -> Floats:
+    xp = namespace(x)
+    return to_host(xp.sum(x, axis=1, dtype=xp.float64)) / int(x.shape[1])
 
 
 def _vectors(
@@ -177,7 +187,7 @@ def _vectors(
     space = signal_space(traces, plan.white, info.sfreq, wanted)
     verdicts = tuple(Verdict(k, r) for k, r in zip(space.kinds, space.reasons))
     found = Separation(space.unmixing, space.topographies, verdicts=verdicts)
-    return unit_variance(found, products(traces.x).mean())
+    return unit_variance(found, mean_products(traces.x))
 
 
 def _events(

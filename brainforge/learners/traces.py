@@ -17,7 +17,8 @@ import numpy.typing as npt
 from brainforge.block import Block
 from brainforge.info import Info
 from brainforge.kernels.apply import apply_matrix
-from brainforge.kernels.namespace import is_device, namespace, rows_of
+from brainforge.kernels.gram import gram
+from brainforge.kernels.namespace import is_device, namespace, rows_of, to_host
 from brainforge.kernels.parallel import parallel_map
 
 Array32 = npt.NDArray[np.float32]
@@ -50,6 +51,7 @@ class Traces:
     Parameters
     ----------
     x : float32 array, axes (trace, column)
+        Where the working copy's blocks are; the references too.
     references : dict
         Name of a reference channel -> float32 array, axes (column,), in working units.
     reference_runs : dict
@@ -60,8 +62,8 @@ class Traces:
         Absolute working sample of each run's first column.
     """
 
-    x: Array32
-    references: dict[str, Array32]
+    x: Any
+    references: dict[str, Any]
     reference_runs: dict[str, Index]
     runs: Index
     starts: Index
@@ -69,7 +71,7 @@ class Traces:
     @property
     def n_columns(self) -> int:
         """Number of believed samples."""
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     def absolute(self, columns: Index) -> Index:
         """Return absolute working samples of columns."""
@@ -145,11 +147,11 @@ def project(
         pieces = []
         for number, block in group:
             seen += block.data.shape[1]
-            for lo, hi in () if number % every else _stretches(believed(block, names)):
+            for lo, hi in () if number % every else stretches(believed(block, names)):
                 pieces.append((at, block.data[:, lo:hi]))
                 runs.add(at, block.start + lo, hi - lo)
                 for name in references:
-                    for a, b in _stretches(believed(block, (name,))[lo:hi]):
+                    for a, b in stretches(believed(block, (name,))[lo:hi]):
                         ref_runs[name].add(at + a, block.start + lo + a, b - a)
                 at += hi - lo
         parallel_map(one, pieces, n_threads)
@@ -199,11 +201,16 @@ def believed(block: Block, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     return good
 
 
-def _stretches(good: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+def stretches(good: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of the stretches that are all True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(np.int8)))
     for lo, hi in edges.reshape(-1, 2):
         yield int(lo), int(hi)
+
+
+def mean_products(x: Any) -> npt.NDArray[np.float64]:
+    """Return the mean products of traces, axes (trace, trace), on the host."""
+    return to_host(gram(x).sums) / max(x.shape[1], 1)
 
 
 def used_columns(matrix: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -242,7 +249,7 @@ def _picked(runs: Index, keep: Index, inside: npt.NDArray[np.bool_]) -> Index:
     """Return runs in the numbering of the kept columns."""
     out = []
     for start, stop in runs:
-        for lo, hi in _stretches(inside[start:stop]):
+        for lo, hi in stretches(inside[start:stop]):
             first = np.searchsorted(keep, start + lo)
             out.append([int(first), int(first) + hi - lo])
     return _array(out)
