@@ -238,7 +238,8 @@ respond: Any = _respond
 
 
 @lazy_jit()
-def _pass(z: Any, step: Any, twiddles: Any, forward: bool) -> None:
+def transform_pass(z: Any, step: Any, twiddles: Any, forward: bool) -> None:
+    """Run a step of `Passes.schedule` on WIDTH complex signals in place."""
     radix, length, first = step[0], step[1], step[2]
     n = length // radix
     for start in range(step[3], step[4], length):
@@ -278,11 +279,11 @@ def filter_lanes(z: Any, schedule: Any, twiddles: Any, pairs: Any, gains: Any) -
         From `paired_gains`.
     """
     for i in range(len(schedule)):
-        _pass(z, schedule[i], twiddles, True)
+        transform_pass(z, schedule[i], twiddles, True)
     for pair in range(pairs.shape[0]):
         respond(z, pairs[pair, 0], pairs[pair, 1], gains, 3 * pair)
     for i in range(len(schedule) - 1, -1, -1):
-        _pass(z, schedule[i], twiddles, False)
+        transform_pass(z, schedule[i], twiddles, False)
 
 
 def paired_gains(response: npt.NDArray[np.float64], passes: Passes) -> tuple[Any, F32]:

@@ -146,7 +146,8 @@ def segment_power(
     Returns
     -------
     float64 array, axes (row, n_per_seg)
-        Over the frequencies of a full transform; `folded` makes it one-sided.
+        Over the frequencies of a full transform. What lies at a frequency and what lies at its
+        negative have a meaning together only: `folded` adds them up.
 
     See Also
     --------

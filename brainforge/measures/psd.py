@@ -15,8 +15,9 @@ from brainforge.block import Block
 from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.namespace import namespace, to_host
-from brainforge.kernels.psd import WelchPlan, folded, segment_power
+from brainforge.kernels.psd import WelchPlan, folded
 from brainforge.kernels.rows import together
+from brainforge.kernels.running_power import RunningPower
 
 F64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -118,7 +119,7 @@ class WelchMeasure:
         self._row_of = {name: i for i, name in enumerate(self.names)}
         n = max(round(seg_s * info.sfreq), 2)
         self.plan = WelchPlan(info.sfreq, n, max(round(n * (1 - overlap)), 1), window)
-        self._power: Any = np.zeros((len(self.names), n))
+        self._power = RunningPower(self.plan, len(self.names))
         self._count = np.zeros(len(self.names), dtype=np.int64)
         self._spans: list[_Span] = []
 
@@ -171,8 +172,7 @@ class WelchMeasure:
                     expected="parts of a recording that do not overlap",
                     got=f"two that hold sample {right.start}",
                 )
-        mine, theirs = together(self._power, other._power)
-        self._power = mine + theirs
+        self._power.merge(other._power)
         self._count = self._count + other._count
         joined = spans[:1]
         for span in spans[1:]:
@@ -189,7 +189,7 @@ class WelchMeasure:
         """
         power, count = self._finished()
         per = np.where(count > 0, count, np.nan)
-        return self.plan.freqs, folded(to_host(power), self.plan) / per[:, None]
+        return self.plan.freqs, folded(power.sums(), self.plan) / per[:, None]
 
     def state(self) -> dict[str, Any]:
         """Return a checkpoint: numbers and arrays."""
@@ -203,12 +203,13 @@ class WelchMeasure:
             }
             for i, s in enumerate(self._spans)
         }
-        power = np.array(to_host(self._power))
-        return {"power": power, "count": self._count.copy(), "spans": spans}
+        return {"power": self._power.sums(), "count": self._count.copy(), "spans": spans}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        self._power, self._count = np.array(state["power"]), np.array(state["count"])
+        self._power = RunningPower(self.plan, len(self.names))
+        self._power.set(state["power"])
+        self._count = np.array(state["count"])
         self._spans = []
         for i in range(len(state["spans"])):
             s = state["spans"][str(i)]
@@ -285,15 +286,14 @@ class WelchMeasure:
         return keep
 
     def _sum(self, old: _Edge, first: int, last: int, new: _Edge | None = None) -> None:
-        self._power, n = self._with(self._power, old, first, last, new)
-        self._count = self._count + n
+        self._count = self._count + self._add(self._power, old, first, last, new)
 
-    def _with(
-        self, power: Any, old: _Edge, first: int, last: int, new: _Edge | None = None
-    ) -> tuple[Any, Index]:
-        """Add segments ``first`` to ``last``; return the sums and how many there were."""
+    def _add(
+        self, power: RunningPower, old: _Edge, first: int, last: int, new: _Edge | None = None
+    ) -> Index:
+        """Add segments ``first`` to ``last`` to sums; return how many there were."""
         if last < first:
-            return power, np.zeros(len(self.names), dtype=np.int64)
+            return np.zeros(len(self.names), dtype=np.int64)
         if new is None:
             new = old
             before, marks = old.data[:, :0], old.marks
@@ -303,24 +303,21 @@ class WelchMeasure:
         begin = first - first % 2
         keep = self._keep(marks, begin, last + 1)
         keep[:, : first - begin] = False
-        data, power, before = together(new.data, power, before)
-        power = segment_power(
+        data, before = together(new.data, before)
+        power.add(
             data,
-            self.plan,
             keep,
             rows=self._rows,
             first=begin * self.plan.step - new.start,
             before=before,
-            total=power,
             n_threads=self._threads,
         )
-        return power, keep.sum(axis=1)
+        return keep.sum(axis=1)
 
-    def _finished(self) -> tuple[Any, Index]:
+    def _finished(self) -> tuple[RunningPower, Index]:
         """Return sums and counts with the segments that wait for the other half of their pair."""
-        power, count = namespace(self._power).asarray(self._power, copy=True), self._count
+        power, count = self._power.copy(), self._count
         for span in self._spans:
             last = self._last_whole(span.stop)
-            power, n = self._with(power, span.tail, span.todo, last)
-            count = count + n
+            count = count + self._add(power, span.tail, span.todo, last)
         return power, count
