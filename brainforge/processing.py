@@ -132,7 +132,7 @@ def _feed(
 ) -> float:
     """Feed all blocks; return the seconds spent waiting for them."""
     tell = progress or silent
-    ahead = Prefetch(blocks)
+    ahead = Prefetch(blocks, pipe.gate)
     done = 0
     for block in ahead:
         pipe.feed(block)

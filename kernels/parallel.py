@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -14,6 +16,25 @@ Out = TypeVar("Out")
 @lru_cache(maxsize=8)
 def _pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="kernel")
+
+
+_here = threading.local()
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Keep what this thread calls from using others, where it asks `may_use_others`."""
+    before = getattr(_here, "alone", False)
+    _here.alone = True
+    try:
+        yield
+    finally:
+        _here.alone = before
+
+
+def may_use_others() -> bool:
+    """Return whether this thread's work may be spread over others."""
+    return not getattr(_here, "alone", False)
 
 
 def parallel_map(

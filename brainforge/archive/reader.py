@@ -19,6 +19,7 @@ from brainforge.archive.files import Files, open_files, read_json, refused
 from brainforge.archive.layout import Layout, layout_of
 from brainforge.archive.shard import ShardError, decode, without_crc
 from brainforge.errors import InputError, ReadError
+from brainforge.kernels.parallel import may_use_others
 from brainforge.recording import Recording
 
 Array = npt.NDArray[Any]
@@ -122,7 +123,7 @@ class ArchiveReader:
             raise ReadError(where=where, expected="a shard", got=f"{size} bytes", fix=lost)
         data = self._files.read(name)
         try:
-            decode(data, layout, out, _pool())
+            decode(data, layout, out, _pool() if may_use_others() else None)
         except ShardError as error:
             raise ReadError(
                 where=where, expected="a whole shard", got=str(error), fix=lost

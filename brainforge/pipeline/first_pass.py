@@ -18,7 +18,7 @@ from brainforge.measures.muscle import MuscleMeasure
 from brainforge.measures.psd import WelchMeasure
 from brainforge.measures.raw_quality import RawQualityMeasure
 from brainforge.pipeline.grid import decimation, grid_size
-from brainforge.pipeline.lane import Lane
+from brainforge.pipeline.lane import Gate, Lane
 from brainforge.pipeline.summaries import line_level_db
 from brainforge.recipe import Recipe
 from brainforge.regrid import Regrid
@@ -66,6 +66,8 @@ class FirstPass:
     backend : Backend
     folder : str | None
         Where the working copy lives.
+    gate : Gate | None
+        Of whoever reads the blocks, so that reading shares the threads too.
     lasting : bool
         Whether the blocks fed stay as they are after `feed` has returned. If not (a source that
         reuses its buffer) `feed` waits until they have been used.
@@ -78,20 +80,22 @@ class FirstPass:
         backend: Backend,
         folder: str | None = None,
         *,
+        gate: Gate | None = None,
         lasting: bool = False,
     ) -> None:
         self.recipe, self.backend, self.folder = recipe, backend, folder
         self.info = info
         self.decim = decimation(info.sfreq, recipe.filter.working_rate_min)
-        self._shared = replace(backend, n_threads=max(backend.threads // 2, 1))
+        # reading, judging, filtering and summing each in a lane of its own; they share the threads
+        self._gate = gate or Gate(backend)
+        self._shared = self._gate.backend
         self.raw_quality = RawQualityMeasure(info, self._shared)
         self.muscle = MuscleMeasure(info, self._shared) if recipe.quality.muscle else None
         self.device = open_device(backend)
         self._regrid = Regrid(grid_size(info.sfreq, self.decim))
         self._bound = False
         self._lasting = lasting
-        # judging, filtering and summing each in a lane of its own; they share the threads
-        self._filtering, self._summing = Lane("filter"), Lane("sums")
+        self._filtering, self._summing = Lane("filter", self._gate), Lane("sums", self._gate)
 
     def feed(self, raw: RawBlock) -> None:
         """Take a block of any size."""
@@ -166,17 +170,18 @@ class FirstPass:
     def _take(self, block: RawBlock) -> None:
         if not self._bound:
             self._bind(block)
-        # the one copy of the counts to the device; on the CPU nothing is copied
-        block = replace(block, data=self.device.put(block.data))
-        masks = self.raw_quality.judge(block)
+        with self._gate:
+            # the one copy of the counts to the device; on the CPU nothing is copied
+            block = replace(block, data=self.device.put(block.data))
+            masks = self.raw_quality.judge(block)
         block = replace(block, masks=block.masks + masks)
-        self._filtering.put(self._filter, block)
+        self._filtering.put(self._fir.process, block, then=self._sum)
         if self.muscle is not None:
-            self.muscle.update(block)
+            with self._gate:
+                self.muscle.update(block)
 
-    def _filter(self, block: RawBlock) -> None:
-        for out in self._fir.process(block):
-            self._summing.put(self._keep, out)
+    def _sum(self, block: Block) -> None:
+        self._summing.put(self._keep, block)
 
     def _keep(self, block: Block) -> None:
         self.working.write(block)

@@ -19,6 +19,7 @@ from brainforge.pipeline.clock import Clock, Progress, silent
 from brainforge.pipeline.first_pass import FirstPass, Seen
 from brainforge.pipeline.full import full_result
 from brainforge.pipeline.grid import SHORTEST_FULL_S, SHORTEST_S
+from brainforge.pipeline.lane import Gate
 from brainforge.pipeline.short import short_result
 from brainforge.recipe import Recipe, load_recipe
 from brainforge.result import Result
@@ -69,6 +70,7 @@ class Pipeline:
             )
         self.recipe, self.info = recipe, info
         self.backend = backend or Backend()
+        self.gate = Gate(self.backend)
         self._progress = progress or silent
         self.clock = Clock()
         self._seen = Seen([])
@@ -101,7 +103,12 @@ class Pipeline:
             self._kept.append(replace(raw, data=raw.data.copy()))
             if self.recipe.mode != "short" and self._longest() >= self._enough:
                 self._first = FirstPass(
-                    self.recipe, self.info, self.backend, self._folder, lasting=self._lasting
+                    self.recipe,
+                    self.info,
+                    self.backend,
+                    self._folder,
+                    gate=self.gate,
+                    lasting=self._lasting,
                 )
                 for block in self._kept:
                     self._first.feed(block)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from threading import Event
+from threading import Event, Lock
 
 import pytest
 
-from brainforge.pipeline.lane import BACKLOG, Lane
+from brainforge.backend import Backend
+from brainforge.pipeline.lane import BACKLOG, Gate, Lane
 
 
 def test_calls_run_in_order_and_drain_waits_for_them() -> None:
@@ -69,3 +70,29 @@ def test_closing_leaves_what_has_not_begun() -> None:
     go.set()
     lane.close()
     assert seen == []
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 8])
+def test_a_gate_lets_no_more_work_at_a_time_than_there_are_threads(n_threads: int) -> None:
+    gate, lock = Gate(Backend(n_threads=n_threads)), Lock()
+    at_work, most = 0, 0
+
+    def work() -> list[int]:
+        nonlocal at_work, most
+        with lock:
+            at_work += gate.backend.threads
+            most = max(most, at_work)
+        with lock:
+            at_work -= gate.backend.threads
+        return [1, 2]
+
+    passed: list[int] = []
+    with Lane("first", gate) as first, Lane("second", gate) as second:
+        for _ in range(50):
+            first.put(work, then=lambda item: second.put(work, then=passed.append))
+            with gate:
+                pass
+        first.drain()
+        second.drain()
+    assert most <= n_threads
+    assert passed == [1, 2] * 100
