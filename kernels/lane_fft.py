@@ -238,23 +238,32 @@ respond: Any = _respond
 
 
 @lazy_jit()
-def transform_pass(z: Any, step: Any, twiddles: Any, forward: bool) -> None:
+def forward_pass(z: Any, step: Any, twiddles: Any) -> None:
     """Run a step of `Passes.schedule` on WIDTH complex signals in place."""
     radix, length, first = step[0], step[1], step[2]
     n = length // radix
     for start in range(step[3], step[4], length):
         for j in range(n):
             at, to = (start + j) * SAMPLE, first + 2 * (radix - 1) * j
-            if forward:
-                if radix == 4:
-                    butterfly(z, at, n * SAMPLE, twiddles, to, 4, -1)
-                elif radix == 2:
-                    butterfly(z, at, n * SAMPLE, twiddles, to, 2, -1)
-                elif radix == 3:
-                    butterfly(z, at, n * SAMPLE, twiddles, to, 3, -1)
-                else:
-                    butterfly(z, at, n * SAMPLE, twiddles, to, 5, -1)
-            elif radix == 4:
+            if radix == 4:
+                butterfly(z, at, n * SAMPLE, twiddles, to, 4, -1)
+            elif radix == 2:
+                butterfly(z, at, n * SAMPLE, twiddles, to, 2, -1)
+            elif radix == 3:
+                butterfly(z, at, n * SAMPLE, twiddles, to, 3, -1)
+            else:
+                butterfly(z, at, n * SAMPLE, twiddles, to, 5, -1)
+
+
+@lazy_jit()
+def backward_pass(z: Any, step: Any, twiddles: Any) -> None:
+    """Undo a step of `Passes.schedule`, but for a factor of its radix."""
+    radix, length, first = step[0], step[1], step[2]
+    n = length // radix
+    for start in range(step[3], step[4], length):
+        for j in range(n):
+            at, to = (start + j) * SAMPLE, first + 2 * (radix - 1) * j
+            if radix == 4:
                 butterfly(z, at, n * SAMPLE, twiddles, to, 4, 1)
             elif radix == 2:
                 butterfly(z, at, n * SAMPLE, twiddles, to, 2, 1)
@@ -279,11 +288,11 @@ def filter_lanes(z: Any, schedule: Any, twiddles: Any, pairs: Any, gains: Any) -
         From `paired_gains`.
     """
     for i in range(len(schedule)):
-        transform_pass(z, schedule[i], twiddles, True)
+        forward_pass(z, schedule[i], twiddles)
     for pair in range(pairs.shape[0]):
         respond(z, pairs[pair, 0], pairs[pair, 1], gains, 3 * pair)
     for i in range(len(schedule) - 1, -1, -1):
-        transform_pass(z, schedule[i], twiddles, False)
+        backward_pass(z, schedule[i], twiddles)
 
 
 def paired_gains(response: npt.NDArray[np.float64], passes: Passes) -> tuple[Any, F32]:

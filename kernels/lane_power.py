@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from brainforge.kernels.jit import lazy_jit
-from brainforge.kernels.lane_fft import SAMPLE, transform_pass
+from brainforge.kernels.lane_fft import SAMPLE, forward_pass
 from brainforge.kernels.lane_rows import turned
 from brainforge.kernels.vectors import WIDTH, Emitter, Generated, data_pointer
 
@@ -205,6 +205,6 @@ def add_power(
                 _centre(z, part, n, levels, kept, taper)
             if n_kept:
                 for i in range(len(schedule)):
-                    transform_pass(z, schedule[i], twiddles, True)
+                    forward_pass(z, schedule[i], twiddles)
                 for t in range(n):
                     add_square(z, t * SAMPLE, sums, t * WIDTH)
