@@ -24,6 +24,7 @@ from scipy.linalg.lapack import spotrf
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.asr_fit import AsrModel
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.iir import sosfilt
 from brainforge.kernels.rolling import swap
 
@@ -75,6 +76,13 @@ class AsrState:
         return cls(np.zeros(shape), np.zeros((n_hops, k, k), np.float32), np.zeros((k, k)))
 
 
+@kernel(
+    device="brainforge.kernels.device.asr:asr_assess",
+    tolerance=1e-3,
+    raw=True,
+    supports="the products come home, where they are decomposed",
+    takes={"x": "float32 (channel, sample)"},
+)
 def asr_assess(state: AsrState, model: AsrModel, x: F32) -> Removal:
     """Take one hop and return what has to be taken off the window that it ends.
 
@@ -96,26 +104,35 @@ def asr_assess(state: AsrState, model: AsrModel, x: F32) -> Removal:
     KernelInputError
         Where shape, type or values do not fit.
     """
-    if x.ndim != 2 or len(x) != len(model.scale) or x.dtype != np.float32 or not x.shape[1]:
-        raise KernelInputError(
-            where="x",
-            expected=f"float32, {len(model.scale)} channels x at least one sample",
-            got=f"{x.dtype} of shape {x.shape}",
-        )
+    check_hop(model, x.shape)
     shaped = sosfilt(np.ascontiguousarray(x.T), model.shaping, state.filter)
     z = model.whitener @ shaped.T
-    gram = z @ z.T
-    if not np.isfinite(gram[0].sum() if len(gram) else 0.0):
+    return judge(state, model, z @ z.T, x.shape[1])
+
+
+def check_hop(model: AsrModel, shape: tuple[int, ...]) -> None:
+    """Raise KernelInputError unless a hop has the model's channels and a sample at least."""
+    if shape[0] != len(model.scale) or not shape[1]:
+        raise KernelInputError(
+            where="x",
+            expected=f"{len(model.scale)} channels x at least one sample",
+            got=f"shape {tuple(shape)}",
+        )
+
+
+def judge(state: AsrState, model: AsrModel, gram: F32, hop: int) -> Removal:
+    """Move the window on by one hop's products (component, component) and judge it."""
+    if len(gram) and not np.isfinite(gram[0].sum()):
         raise KernelInputError(
             where="x", expected="finite samples", got="NaN or infinity", fix="bridge them first"
         )
     swap(state.pieces[state.n_seen % len(state.pieces)], gram, state.total)
     state.n_seen += 1
     if state.n_seen < len(state.pieces):
-        return Removal.none(len(x))
-    mean = (state.total / (len(state.pieces) * x.shape[1])).astype(np.float32)
+        return Removal.none(len(model.scale))
+    mean = (state.total / (len(state.pieces) * hop)).astype(np.float32)
     if is_clean(mean, model.level):
-        return Removal.none(len(x))
+        return Removal.none(len(model.scale))
     state.n_cut += 1
     return removal_of(mean, model)
 
@@ -147,6 +164,11 @@ def removal_of(gram: F32, model: AsrModel) -> Removal:
     return Removal(mixing.astype(np.float32), unmixing.astype(np.float32))
 
 
+@kernel(
+    device="brainforge.kernels.device.asr:asr_remove",
+    tolerance=2e-6,
+    takes={"x": "float32 (channel, sample)"},
+)
 def asr_remove(x: F32, before: Removal, after: Removal) -> F32:
     """Take artifacts off one hop, from one removal to the next along a raised cosine.
 
@@ -161,10 +183,7 @@ def asr_remove(x: F32, before: Removal, after: Removal) -> F32:
     float32 array, axes (channel, sample)
         ``x`` itself where there is nothing to take off.
     """
-    if x.ndim != 2 or len(before.mixing) != len(x) or len(after.mixing) != len(x):
-        raise KernelInputError(
-            where="x", expected=f"{len(before.mixing)} channels", got=f"shape {x.shape}"
-        )
+    check_removals(x.shape, before, after)
     if not before.rank and not after.rank:
         return x
     rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, x.shape[1] + 1) / x.shape[1])
@@ -174,3 +193,11 @@ def asr_remove(x: F32, before: Removal, after: Removal) -> F32:
         [(1 - rise) * (before.unmixing @ x), rise * (after.unmixing @ x)], axis=0
     )
     return x - mixing @ sources
+
+
+def check_removals(shape: tuple[int, ...], before: Removal, after: Removal) -> None:
+    """Raise KernelInputError unless both removals are of a hop's channels."""
+    if len(before.mixing) != shape[0] or len(after.mixing) != shape[0]:
+        raise KernelInputError(
+            where="x", expected=f"{len(before.mixing)} channels", got=f"shape {tuple(shape)}"
+        )

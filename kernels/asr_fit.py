@@ -16,6 +16,7 @@ from scipy.linalg import eigh
 from scipy.special import gamma, gammaincinv
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.iir import sosfilt, steady_state
 
 F32 = npt.NDArray[np.float32]
@@ -207,6 +208,7 @@ def _truncated(n_bins: int) -> tuple[F64, F64, F64]:
     return density / density.sum(axis=1, keepdims=True), ends, spread
 
 
+@kernel(device=None, why_not="runs once a session, on a minute of data")
 def asr_calibrate(
     x: npt.NDArray[np.floating],
     sfreq: float,

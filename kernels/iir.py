@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.parallel import parallel_map, slices
 
@@ -94,6 +95,12 @@ def _cascade(x: Any, sos: Any, state: Any, out: Any, first: int, last: int) -> N
             out[t, begin:end] = x0[:width]
 
 
+@kernel(
+    device="brainforge.kernels.device.iir:sosfilt",
+    raw=True,
+    supports="out has to be None; state lives beside x",
+    takes={"x": "float32|float64 (sample, channel)"},
+)
 def sosfilt(
     x: npt.NDArray[Any],
     sos: F64,
@@ -131,20 +138,10 @@ def sosfilt(
     -----
     Direct form II transposed (Oppenheim & Schafer 2010, Discrete-Time Signal Processing, 6.3).
     """
-    sections = _checked_sos(sos)
-    if x.ndim != 2 or x.dtype.name not in _FLOATS:
-        raise KernelInputError(
-            where="x",
-            expected="float32 or float64, samples x channels",
-            got=f"{x.dtype} of shape {x.shape}",
-        )
-    wanted = (len(sections), 2, x.shape[1])
-    if state.shape != wanted or state.dtype != np.float64 or not state.flags.c_contiguous:
-        raise KernelInputError(
-            where="state",
-            expected=f"C-ordered float64 of shape {wanted}",
-            got=f"{state.dtype} of shape {state.shape}",
-        )
+    sections = checked_sos(sos)
+    check_state(state.shape, state.dtype.name, len(sections), x.shape[1])
+    if not state.flags.c_contiguous:
+        raise KernelInputError(where="state", expected="C order", got="another")
     if out is None:
         out = np.empty(x.shape, x.dtype)
     if out.shape != x.shape or out.dtype.name not in _FLOATS or not out.flags.c_contiguous:
@@ -180,7 +177,7 @@ def steady_state(sos: F64, level: npt.ArrayLike) -> F64:
     KernelInputError
         Where a section has a pole at zero frequency, or the arguments do not fit.
     """
-    sections = _checked_sos(sos)
+    sections = checked_sos(sos)
     u = np.asarray(level, dtype=np.float64)
     if u.ndim != 1:
         raise KernelInputError(where="level", expected="a vector", got=f"shape {u.shape}")
@@ -272,7 +269,7 @@ def group_delay(sos: F64, freqs: npt.ArrayLike, sfreq: float) -> F64:
     -------
     float64 array, axes (frequency,)
     """
-    sections = _checked_sos(sos)
+    sections = checked_sos(sos)
     k = np.arange(3)
     wave = np.exp(-2j * np.pi * np.multiply.outer(np.asarray(freqs, np.float64) / sfreq, k))
     delay = np.zeros(wave.shape[:-1])
@@ -286,7 +283,19 @@ def group_delay(sos: F64, freqs: npt.ArrayLike, sfreq: float) -> F64:
     return delay / sfreq
 
 
-def _checked_sos(sos: F64) -> F64:
+def check_state(shape: tuple[int, ...], dtype: str, n_sections: int, n_channels: int) -> None:
+    """Raise KernelInputError unless a state fits a cascade of ``n_sections`` sections."""
+    wanted = (n_sections, 2, n_channels)
+    if tuple(shape) != wanted or dtype != "float64":
+        raise KernelInputError(
+            where="state",
+            expected=f"C-ordered float64 of shape {wanted}",
+            got=f"{dtype} of shape {tuple(shape)}",
+        )
+
+
+def checked_sos(sos: F64) -> F64:
+    """Return sections in C order; raise KernelInputError where they are not of that form."""
     sections = np.ascontiguousarray(sos, dtype=np.float64)
     if sections.ndim != 2 or sections.shape[1] != 6 or not np.isfinite(sections).all():
         raise KernelInputError(

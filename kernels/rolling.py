@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
 
 F32 = npt.NDArray[np.float32]
@@ -172,6 +173,7 @@ def _hann(total: Any, middle: Any, ends: Any, gain: Any, cos: float, sin: float,
                 im[c] = gain[c] * (half * bi[c] - quarter * right)
 
 
+@kernel(device=None, why_not="a live block is too small: launching takes longer than the work")
 def roll(
     state: RollingState,
     plan: RollingPlan,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.layout import n_pairs, pair_rows
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.rolling import F32, F64, RollingPlan
 
@@ -52,6 +53,7 @@ class CsdState:
         return self.weight**2 / self.squares if self.squares else 0.0
 
 
+@kernel(device=None, why_not="a live block is too small: launching takes longer than the work")
 def add_csd(
     state: CsdState,
     plan: RollingPlan,
@@ -145,6 +147,7 @@ def _coherence(real: Any, skew: Any, inverse: Any, out: Any) -> None:
                 target[j] = min(size, one)
 
 
+@kernel(device=None, why_not="a live block is too small: launching takes longer than the work")
 def band_coherence(state: CsdState, out: F32 | None = None) -> F32:
     """Return the coherence of every pair in every band, 0 to 1.
 

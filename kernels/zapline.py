@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scipy.linalg import cholesky, eigh, solve_triangular
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
 
 F32 = npt.NDArray[np.float32]
@@ -90,6 +91,11 @@ def _residual(x: Any, half: int, rest: float, out: Any) -> None:
             target[t] = np.float32(row[t] - value / weight)
 
 
+@kernel(
+    device="brainforge.kernels.device.zapline:line_residual",
+    tolerance=2e-6,
+    takes={"x": "float32|float64 (channel, sample)"},
+)
 def line_residual(x: npt.NDArray[Any], period: float) -> F32:
     """Return x less its mean over one period around every sample.
 
@@ -105,13 +111,32 @@ def line_residual(x: npt.NDArray[Any], period: float) -> F32:
     -------
     float32 array, axes (channel, sample)
     """
-    data = _checked(x)
+    data = np.ascontiguousarray(x)
+    half, rest = period_parts(period)
+    out = np.empty(data.shape, np.float32)
+    _residual(data, half, rest, out)
+    return out
+
+
+def period_parts(period: float) -> tuple[int, float]:
+    """Return whole samples on either side of the middle one, and the weight of the next ones."""
     if not (np.isfinite(period) and period >= 2):
         raise KernelInputError(where="period", expected="at least 2 samples", got=f"{period}")
     half = int((period - 1) // 2)
-    out = np.empty(data.shape, np.float32)
-    _residual(data, half, (period - 2 * half - 1) / 2, out)
-    return out
+    return half, (period - 2 * half - 1) / 2
+
+
+def period_weight(n: int, period: float) -> F64:
+    """Return the sum of the weights around each of ``n`` samples, less at the ends."""
+    half, rest = period_parts(period)
+    at = np.arange(n)
+    whole = np.minimum(at + half, n - 1) - np.maximum(at - half, 0) + 1.0
+    return whole + rest * ((at > half).astype(float) + (at + half + 1 < n))
+
+
+def effective_samples(n: int) -> int:
+    """Return how many samples without a weight say as much as ``n`` under a Hann weight."""
+    return int(_HANN_SAMPLES * n)
 
 
 @lru_cache(maxsize=4)
@@ -194,6 +219,11 @@ def fit_line(
     return LineFit(scores, chance, filters.T, mixing / np.where(power > 0, power, 1.0))
 
 
+@kernel(
+    device="brainforge.kernels.device.zapline:zapline",
+    tolerance=1e-4,
+    takes={"x": "float32|float64 (channel, sample)"},
+)
 def zapline(
     x: npt.NDArray[Any],
     sfreq: float,
@@ -228,8 +258,8 @@ def zapline(
     KernelInputError
         Where the samples are not finite, or no mains period fits.
     """
-    data = _checked(x)
-    _check_line(sfreq, line_freq, n_remove)
+    data = np.ascontiguousarray(x)
+    check_line(sfreq, line_freq, n_remove)
     if not np.isfinite(data).all():
         raise KernelInputError(
             where="x", expected="finite samples", got="NaN or infinity", fix="bridge them first"
@@ -248,7 +278,7 @@ def zapline(
     weighted = residual * taper
     covariance = (weighted @ weighted.T).astype(np.float64) / n
     lines = (weighted @ waves.T).astype(np.float64) / np.sqrt(n)
-    fit = fit_line(covariance, lines, int(_HANN_SAMPLES * n), n_remove=n_remove)
+    fit = fit_line(covariance, lines, effective_samples(n), n_remove=n_remove)
     fit = LineFit(fit.scores, fit.chance, fit.unmixing / unit, fit.mixing * unit[:, None])
     if not fit.n_removed:
         return data.astype(np.float32), fit
@@ -256,17 +286,8 @@ def zapline(
     return (data - fit.mixing.astype(np.float32) @ sources).astype(np.float32), fit
 
 
-def _checked(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if x.ndim != 2 or x.dtype.name not in ("float32", "float64"):
-        raise KernelInputError(
-            where="x",
-            expected="float32 or float64, channels x samples",
-            got=f"{x.dtype} of shape {x.shape}",
-        )
-    return np.ascontiguousarray(x)
-
-
-def _check_line(sfreq: float, line_freq: float, n_remove: int | None) -> None:
+def check_line(sfreq: float, line_freq: float, n_remove: int | None) -> None:
+    """Raise KernelInputError where the mains frequency or the number to remove cannot be."""
     if not 0 < line_freq <= sfreq / 2:
         raise KernelInputError(
             where="line_freq", expected=f"above 0, up to {sfreq / 2:g} Hz", got=f"{line_freq:g}"

@@ -119,6 +119,7 @@ def test_bad_input_is_refused():
         ((x, 2 * SOS, state), {}, "a0 = 1"),
         ((x, SOS, state[:6]), {}, "state: .* shape \\(7, 2, 3\\)"),
         ((x, SOS, state.astype(np.float32)), {}, "state"),
+        ((x, SOS, np.zeros((14, 2, 3))[::2]), {}, "C order"),
         ((x, SOS, state), {"out": np.zeros((5, 3), np.int16)}, "out"),
     ):
         with pytest.raises(KernelInputError, match=text):
