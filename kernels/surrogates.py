@@ -26,6 +26,10 @@ from brainforge.kernels.dispatch import kernel
 #: what may be done to a channel's epochs
 SCHEMES: Final = ("permute", "shift", "sign", "phase")
 
+#: a surrogate this close below counts as equal, of the largest value measured: where exchanging
+#: changes nothing, rounding must not make a difference
+_TIE: Final = 1e-6
+
 Values = npt.NDArray[np.floating[Any]]
 
 
@@ -99,6 +103,7 @@ class Null:
     observed: Values
     n_surrogates: int
     quantile: float = 0.95
+    _tie: float = field(init=False)
     _above: npt.NDArray[np.int64] = field(init=False)
     _highest: npt.NDArray[np.float64] = field(init=False)
     _largest: list[float] = field(init=False, default_factory=list)
@@ -113,6 +118,7 @@ class Null:
                 got=f"shape {self.observed.shape} or NaN",
             )
         allowed = rank_allowed(self.n_surrogates, self.quantile)
+        self._tie = _TIE * float(np.max(np.abs(self.observed), initial=0.0))
         self._above = np.zeros(len(self.observed), dtype=np.int64)
         self._highest = np.full((allowed, len(self.observed)), -np.inf)
 
@@ -128,7 +134,7 @@ class Null:
             )
         if not np.isfinite(values).all():
             raise KernelInputError(where="values", expected="finite values", got="NaN or infinity")
-        self._above += values >= self.observed
+        self._above += values >= self.observed - self._tie
         self._largest.append(float(np.max(values, initial=-np.inf)))
         lowest, pairs = np.argmin(self._highest, axis=0), np.arange(len(values))
         self._highest[lowest, pairs] = np.maximum(self._highest[lowest, pairs], values)
@@ -141,13 +147,13 @@ class Null:
                 where="surrogates", expected=f"{self.n_surrogates} of them", got=str(n)
             )
         largest = np.sort(self._largest)
-        reached = n - np.searchsorted(largest, self.observed, side="left")
+        reached = n - np.searchsorted(largest, self.observed - self._tie, side="left")
         return SurrogateTest(
             observed=self.observed.astype(np.float64),
             p=(self._above + 1) / (n + 1),
             p_corrected=(reached + 1) / (n + 1),
-            threshold=self._highest.min(axis=0),
-            threshold_corrected=float(largest[n - len(self._highest)]),
+            threshold=self._highest.min(axis=0) + self._tie,
+            threshold_corrected=float(largest[n - len(self._highest)]) + self._tie,
             n_surrogates=n,
             quantile=self.quantile,
             seed=seed,

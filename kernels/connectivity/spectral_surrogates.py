@@ -17,6 +17,7 @@ from brainforge.kernels.connectivity.finish import check_methods, finish_bands, 
 from brainforge.kernels.connectivity.layout import pair_rows
 from brainforge.kernels.connectivity.shuffle import shuffled
 from brainforge.kernels.connectivity.sums import PairSums
+from brainforge.kernels.namespace import rows_of
 from brainforge.kernels.surrogates import (
     EpochDraw,
     Null,
@@ -27,7 +28,7 @@ from brainforge.kernels.surrogates import (
     surrogate_rng,
 )
 
-Chunk = tuple[npt.NDArray[np.float32], int]
+Chunk = tuple[Any, int]
 
 #: bins that are shuffled and summed together
 _BINS: Final = 8
@@ -54,7 +55,8 @@ def spectral_surrogates(
     ----------
     chunks : sequence of (float32 array, n_epochs)
         Packed spectra, axes (frequency, block of channels, epoch, 2 * taper, lane); epochs are
-        exchanged within a chunk.
+        exchanged within a chunk. On the host or a device, where all but each surrogate's values
+        stays.
     n_channels : int
     bands : mapping of str to int array
         Positions of the band's bins within the chunks.
@@ -118,7 +120,7 @@ def _band(
         n_tapers = chunks[0][0].shape[3] // 2
         sums = PairSums(len(some), n_channels, n_tapers, needed_sums(names))
         for k, (chunk, n_epochs) in enumerate(chunks):
-            part = np.ascontiguousarray(chunk[some])
+            part = rows_of(chunk, some)
             if draws is not None:
                 part = shuffled(part, draws[k], n_threads=n_threads)
             sums.add(part, n_epochs, n_threads)
@@ -142,7 +144,7 @@ def _check_chunks(chunks: Sequence[Chunk], bands: Mapping[str, npt.NDArray[np.in
             got=f"epochs {[n for _, n in chunks]}",
         )
     for band, bins in bands.items():
-        least = min(len(chunk) for chunk, _ in chunks)
+        least = min(chunk.shape[0] for chunk, _ in chunks)
         if not len(bins) or np.min(bins) < 0 or np.max(bins) >= least:
             raise KernelInputError(
                 where=f"bins of {band}",

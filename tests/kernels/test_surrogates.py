@@ -26,9 +26,16 @@ def test_p_is_one_more_than_the_count_and_never_zero():
     test = null.result(7, "mine")
     np.testing.assert_allclose(test.p, [1.0, 0.6, 0.2])
     np.testing.assert_allclose(test.p_corrected, [1.0, 0.6, 0.2])
-    np.testing.assert_allclose(test.threshold, [2.5, 2.5, -2.5])
-    assert test.threshold_corrected == 2.5
+    np.testing.assert_allclose(test.threshold, [2.5, 2.5, -2.5], atol=1e-5)
+    assert test.threshold_corrected == pytest.approx(2.5, abs=1e-5)
     assert (test.n_surrogates, test.seed, test.scheme, test.quantile) == (4, 7, "mine", 0.6)
+
+
+def test_what_differs_by_rounding_counts_as_equal():
+    test = compared(np.full(3, 0.3), lambda g: np.full(3, 0.3 - 1e-8), n_surrogates=19)
+    np.testing.assert_array_equal(test.p, 1.0)
+    np.testing.assert_array_equal(test.p_corrected, 1.0)
+    assert (test.observed <= test.threshold).all()
 
 
 def test_threshold_and_p_say_the_same():

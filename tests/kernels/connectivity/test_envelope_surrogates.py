@@ -12,6 +12,8 @@ from brainforge.kernels.connectivity.envelope_surrogates import (
     ENVELOPE_SCHEMES,
     envelope_surrogates,
 )
+from tests.emulator.cuda import COMPILER
+from tests.emulator.strict import fake_device, put
 
 
 def noise(rng, n_epochs, n_channels, n_times):
@@ -73,6 +75,20 @@ def test_the_seed_decides_and_threads_do_not():
     ]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert (runs[0] != runs[2]).any()
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no g++ here: CUDA sources cannot be emulated")
+@pytest.mark.parametrize("orthogonalize", ["pairwise", "symmetric"])
+@pytest.mark.parametrize("scheme", ENVELOPE_SCHEMES)
+def test_a_device_gives_the_same(scheme, orthogonalize):
+    z = noise(np.random.default_rng(2), 3, 4, 90).astype(np.complex64)
+    options = {"scheme": scheme, "orthogonalize": orthogonalize, "n_surrogates": 19}
+    here = envelope_surrogates(z, **options)
+    with fake_device():
+        there = envelope_surrogates(put(z), **options)
+    np.testing.assert_allclose(there.observed, here.observed, atol=1e-5)
+    np.testing.assert_allclose(there.threshold, here.threshold, atol=1e-5)
+    np.testing.assert_array_equal(there.p, here.p)
 
 
 def test_bad_input_is_named():

@@ -15,6 +15,8 @@ from brainforge.kernels.connectivity.shuffle import shuffled
 from brainforge.kernels.connectivity.spectral import spectral_connectivity
 from brainforge.kernels.connectivity.spectral_surrogates import spectral_surrogates
 from brainforge.kernels.surrogates import SCHEMES, draw_epochs
+from tests.emulator.cuda import COMPILER
+from tests.emulator.strict import fake_device, put
 
 SFREQ, N_TIMES = 50.0, 50
 BANDS = {"alpha": (8.0, 12.0)}
@@ -119,6 +121,20 @@ def test_shuffled_is_the_gather_that_it_says():
                 wanted[:, c // 16, e, 0::2, c % 16] = turned.real
                 wanted[:, c // 16, e, 1::2, c % 16] = turned.imag
         np.testing.assert_allclose(got, wanted, atol=1e-6)
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no g++ here: CUDA sources cannot be emulated")
+def test_a_device_gives_the_same():
+    (chunk, n), bins = packed(noise(2, 16, 5))
+    methods = ("coh", "wpli2_debiased")
+    here = spectral_surrogates([(chunk, n)], 5, bins, methods, n_surrogates=19)
+    with fake_device():
+        there = spectral_surrogates([(put(chunk), n)], 5, bins, methods, n_surrogates=19)
+    for name in methods:
+        ours, theirs = here[name]["alpha"], there[name]["alpha"]
+        np.testing.assert_allclose(theirs.observed, ours.observed, atol=1e-5)
+        np.testing.assert_allclose(theirs.threshold, ours.threshold, atol=1e-5)
+        np.testing.assert_array_equal(theirs.p, ours.p)
 
 
 def test_one_channel_and_none():
