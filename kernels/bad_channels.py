@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.parallel import parallel_map
 
 Floats = npt.NDArray[np.float64]
 
@@ -145,7 +146,7 @@ def balanced_covariance(chunks: npt.NDArray[np.float32]) -> Floats:
     return total
 
 
-def gain_courses(chunks: npt.NDArray[np.float32], weights: Floats) -> Floats:
+def gain_courses(chunks: npt.NDArray[np.float32], weights: Floats, *, n_threads: int = 1) -> Floats:
     """Return each channel's gain in each chunk against what the others predict.
 
     The gain is w'G_i / w'Gw: the regression of the channel on its prediction. It is divided by
@@ -158,6 +159,8 @@ def gain_courses(chunks: npt.NDArray[np.float32], weights: Floats) -> Floats:
         Mean products.
     weights : float64 array, axes (predictor, predicted channel)
         From `prediction`.
+    n_threads : int
+        Threads over chunks; hold BLAS to one thread where it is over 1.
 
     Returns
     -------
@@ -177,24 +180,31 @@ def gain_courses(chunks: npt.NDArray[np.float32], weights: Floats) -> Floats:
         )
     single = weights.astype(np.float32)
     gains = np.full((len(chunks), weights.shape[1]), np.nan)
-    for gain, chunk in zip(gains, chunks):
-        along = (single * chunk).sum(axis=0, dtype=np.float64)
-        power = (single * (chunk @ single)).sum(axis=0, dtype=np.float64)
-        np.divide(along, power, out=gain, where=power > 0)
+
+    def one(at: int) -> None:
+        along = (single * chunks[at]).sum(axis=0, dtype=np.float64)
+        power = (single * (chunks[at] @ single)).sum(axis=0, dtype=np.float64)
+        np.divide(along, power, out=gains[at], where=power > 0)
+
+    parallel_map(one, range(len(chunks)), n_threads)
     gains = _over_median(gains, axis=0)
     return _over_median(gains, axis=1) if gains.shape[1] >= 8 else gains
 
 
 def _over_median(gains: Floats, axis: int) -> Floats:
+    """Return gains over the median of those that are known, NaN where there is none."""
     if gains.size == 0:
         return gains
-
-    def over(course: Floats) -> Floats:
-        known = course[np.isfinite(course)]
-        middle = float(np.median(known)) if known.size else 0.0
-        return course / middle if middle else np.full_like(course, np.nan)
-
-    return np.apply_along_axis(over, axis, gains)
+    known = np.isfinite(gains)
+    count = known.sum(axis=axis, keepdims=True)
+    ranked = np.sort(np.where(known, gains, np.inf), axis=axis)
+    last = gains.shape[axis] - 1
+    low, high = (
+        np.take_along_axis(ranked, np.clip(at, 0, last), axis)
+        for at in ((count - 1) // 2, count // 2)
+    )
+    middle = np.where(count > 0, (low + high) / 2, 0.0)
+    return np.divide(gains, middle, out=np.full_like(gains, np.nan), where=middle != 0)
 
 
 @dataclass(frozen=True)
@@ -232,33 +242,42 @@ def gain_drift(gains: Floats, samples: Floats, times: Floats, max_order: int = 3
         )
     n = gains.shape[1]
     change, p_value = np.full(n, np.nan), np.ones(n)
-    for i in range(n):
-        use = (samples[:, i] > 0) & np.isfinite(gains[:, i])
+    weights = np.where(np.isfinite(gains), samples, 0.0)
+    # most channels are believed at the same samples: one fit for all of them
+    alike, group = np.unique(weights, axis=1, return_inverse=True)
+    for at, weight in enumerate(alike.T):
+        use, members = weight > 0, np.flatnonzero(group.ravel() == at)
         count = int(np.count_nonzero(use))
         if count >= 6:
             order = min(max_order, count // 5)
-            change[i], p_value[i] = _drift(gains[use, i], samples[use, i], times[use], order)
+            part = gains[np.ix_(use, members)]
+            change[members], p_value[members] = _drift(part, weight[use], times[use], order)
     return GainDrift(change, p_value)
 
 
-def _drift(gain: Floats, weight: Floats, at: Floats, order: int) -> tuple[float, float]:
-    """Return range over median of the fitted course and the p-value of its F test."""
+def _drift(gains: Floats, weight: Floats, at: Floats, order: int) -> tuple[Floats, Floats]:
+    """Return range over median of the fitted courses and the p-values of their F tests.
+
+    ``gains`` has axes (chunk, channel); both results have axes (channel,).
+    """
     from scipy.special import fdtrc
 
-    span = max(float(np.ptp(at)), np.finfo(float).tiny)
+    tiny = np.finfo(float).tiny
+    span = max(float(np.ptp(at)), tiny)
     design = np.polynomial.legendre.legvander(2 * (at - at.min()) / span - 1, order)
-    root = np.sqrt(weight / weight.mean())
-    q, _ = np.linalg.qr(design * root[:, None])
-    target = gain * root
+    root = np.sqrt(weight / weight.mean())[:, None]
+    q, _ = np.linalg.qr(design * root)
+    target = gains * root
     # the first column spans the constant, the others what changes
     parts = q.T @ target
-    explained = float(np.sum(parts[1:] ** 2))
-    left = max(float(target @ target - parts @ parts), 1e-12 * float(target @ target))
-    free = len(gain) - order - 1
-    course = (q @ parts) / root
-    middle = abs(float(np.median(course)))
-    change = float(np.ptp(course)) / max(middle, np.finfo(float).tiny)
-    return change, float(fdtrc(order, free, explained / order / (left / free)))
+    power = np.sum(target**2, axis=0)
+    explained = np.sum(parts[1:] ** 2, axis=0)
+    left = np.maximum(power - np.sum(parts**2, axis=0), np.maximum(1e-12 * power, tiny))
+    free = len(gains) - order - 1
+    courses = (q @ parts) / root
+    middle = np.maximum(np.abs(np.median(courses, axis=0)), tiny)
+    change = np.ptp(courses, axis=0) / middle
+    return change, fdtrc(order, free, explained / order / (left / free))
 
 
 def _check_square(matrix: Floats) -> None:

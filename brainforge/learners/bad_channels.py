@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from brainforge.kernels.bad_channels import (
     robust_z,
     strongest_correlation,
 )
+from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.measures.gram import GramResult
 from brainforge.measures.raw_quality import RawQuality
 from brainforge.result import BadChannel
@@ -87,7 +89,12 @@ DEFAULTS = BadChannelParams()
 
 
 def find_bad_channels(
-    info: Info, raw_quality: RawQuality, gram: GramResult, params: BadChannelParams = DEFAULTS
+    info: Info,
+    raw_quality: RawQuality,
+    gram: GramResult,
+    params: BadChannelParams = DEFAULTS,
+    *,
+    n_threads: int = 1,
 ) -> tuple[BadChannel, ...]:
     """Return the bad channels with their evidence, in the order of ``info``.
 
@@ -100,6 +107,7 @@ def find_bad_channels(
     gram : GramResult
         Of the working signal.
     params : BadChannelParams
+    n_threads : int
     """
     gram = gram.coarse(MOST_CHUNKS)
     found = {
@@ -109,11 +117,13 @@ def find_bad_channels(
     }
     for bad in _unlike_signals(info, raw_quality, params):
         found.setdefault(bad.name, bad)
-    for kind in MEG_KINDS:
-        for judge in (_flat, _noisy, _drifting, _uncorrelated, _outlying):
-            # a bad channel hides lesser ones: look again until nothing more is found
-            while new := _judge(judge, kind, info, raw_quality, gram, params, found):
-                found.update({bad.name: bad for bad in new})
+    drifting = partial(_drifting, n_threads=n_threads)
+    with single_threaded_blas():
+        for kind in MEG_KINDS:
+            for judge in (_flat, _noisy, drifting, _uncorrelated, _outlying):
+                # a bad channel hides lesser ones: look again until nothing more is found
+                while new := _judge(judge, kind, info, raw_quality, gram, params, found):
+                    found.update({bad.name: bad for bad in new})
     return tuple(found[n] for n in info.names if n in found)
 
 
@@ -226,7 +236,7 @@ def _noisy(g: _Group) -> list[BadChannel]:
     return list(out.values())
 
 
-def _drifting(g: _Group) -> list[BadChannel]:
+def _drifting(g: _Group, n_threads: int) -> list[BadChannel]:
     """Judge gains; return the worst only, since it pulls at the others' predictions."""
     chunks = g.gram.chunks[:, g.rows[:, None], g.rows]
     samples = g.gram.n_samples[:, g.rows].astype(np.float64)
@@ -235,7 +245,9 @@ def _drifting(g: _Group) -> list[BadChannel]:
         return []
     weights, unexplained = prediction(balanced, _ridge(g))
     middle = g.gram.starts + g.gram.n_samples.max(axis=1) / 2
-    drift = gain_drift(gain_courses(chunks, weights), samples, middle / g.gram.sfreq)
+    drift = gain_drift(
+        gain_courses(chunks, weights, n_threads=n_threads), samples, middle / g.gram.sfreq
+    )
     judged = (unexplained <= g.params.drift_unexplained) & (drift.p_value <= g.params.drift_p)
     change = np.where(judged, np.nan_to_num(drift.change), 0.0)
     worst = int(np.argmax(change))

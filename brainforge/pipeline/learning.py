@@ -79,7 +79,9 @@ def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
         gram = first.gram.result()
         bads: tuple[BadChannel, ...] = ()
         if recipe.quality.find_bads:
-            bads = find_bad_channels(info, first.raw_quality.result(), gram)
+            bads = find_bad_channels(
+                info, first.raw_quality.result(), gram, n_threads=backend.threads
+            )
         info = mark_bads(info, bads)
         regressed = ""
         if recipe.field_correction.references:
