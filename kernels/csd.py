@@ -17,10 +17,11 @@ from brainforge.kernels.parallel import parallel_map, slices
 from brainforge.kernels.psd import WelchPlan, check_signal, good_segments
 from brainforge.kernels.scratch import scratch
 from brainforge.kernels.segments import window_rows
+from brainforge.kernels.triangle import add_hermitian
 
 F32 = npt.NDArray[np.float32]
 _TILE_BYTES = 3 << 18  # of windowed segments at a time
-_HELD_BYTES = 64 << 20  # of spectra at a time
+_HELD_BYTES = 128 << 20  # of spectra at a time
 
 
 @kernel(
@@ -130,13 +131,11 @@ def _add_products(spectra: F32, csd: npt.NDArray[np.complex128], n_threads: int)
             re, im = spectra[0, f], spectra[1, f]
             real = scratch("real part", (n, n), np.float32)
             more = scratch("more of it", (n, n), np.float32)
+            cross = scratch("imaginary part", (n, n), np.float32)
             # a matrix times its own transpose: NumPy does half the work
             np.matmul(re, re.T, out=real)
             np.matmul(im, im.T, out=more)
-            csd[f].real += real
-            csd[f].real += more
-            np.matmul(im, re.T, out=real)
-            csd[f].imag += real
-            csd[f].imag -= real.T
+            np.matmul(im, re.T, out=cross)
+            add_hermitian(real, more, cross, csd[f])
 
     parallel_map(work, slices(len(csd), 4 * n_threads), n_threads)

@@ -89,3 +89,18 @@ def add_pair_counts(believed, masked, joint, total):  # type: ignore[no-untyped-
         for q in range(p, len(masked)):
             j = masked[q]
             total[row + j - i] += joint[p, q] - min(believed[i], believed[j])
+
+
+_SQUARE = "Array(float32, 2, 'C', readonly=True)"
+
+
+@lazy_jit([f"void({_SQUARE}, {_SQUARE}, {_SQUARE}, complex128[:, ::1])"], fastmath=False)
+def add_hermitian(real, more, cross, total):  # type: ignore[no-untyped-def]
+    """Add (real + more) + i (cross - its transpose) to a complex matrix."""
+    n = total.shape[0]
+    for i in range(n):
+        for j in range(n):
+            total[i, j] += complex(
+                np.float64(real[i, j]) + np.float64(more[i, j]),
+                np.float64(cross[i, j]) - np.float64(cross[j, i]),
+            )
