@@ -51,6 +51,7 @@ class LazyKernel:
         self.py_func = function
         self._signatures, self._options = signatures or [], options
         self._only: Callable[..., Any] | None = None
+        self._inner: Callable[..., Any] | None = None
         self._by_dtypes: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._lock = Lock()
         update_wrapper(self, function)
@@ -60,7 +61,10 @@ class LazyKernel:
         # what Numba asks for where one kernel calls another by its name
         from numba.core.types import Dispatcher
 
-        return Dispatcher(self.compiled())
+        with self._lock:
+            if self._inner is None:
+                self._inner = self._jit([], no_cpython_wrapper=True)
+        return Dispatcher(self._inner)
 
     def __call__(self, *args: Any) -> Any:
         """Run the compiled kernel."""
@@ -87,19 +91,24 @@ class LazyKernel:
         return found
 
     def _compile(self, dtypes: tuple[Any, ...]) -> Callable[..., Any]:
-        import numba
-
         wanted = [s for s in self._signatures if not dtypes or _takes(s, dtypes)]
         if self._signatures and not wanted:
             raise TypeError(
                 f"{self.py_func.__name__} is compiled for {'; '.join(self._signatures)}, not for "
                 f"arrays of {', '.join(str(d) for d in dtypes if d is not None)}"
             )
-        wrap = numba.njit(wanted, **self._options) if wanted else numba.njit(**self._options)
-        dispatcher = wrap(self.py_func)
+        dispatcher = self._jit(wanted)
         if self._options["cache"] and dispatcher.stats.cache_misses:
             _tell_cold()
         return dispatcher
+
+    def _jit(self, signatures: list[str], **options: Any) -> Any:
+        import numba
+
+        # wrappers for callers that there are none of are a tenth of the time to compile
+        every = {"no_cfunc_wrapper": True, **self._options, **options}
+        wrap = numba.njit(signatures, **every) if signatures else numba.njit(**every)
+        return wrap(self.py_func)
 
 
 def _takes(signature: str, dtypes: tuple[Any, ...]) -> bool:
