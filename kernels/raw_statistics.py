@@ -289,10 +289,18 @@ def finite_stretches(data: Any, pieces: Ints, n_bad: npt.NDArray[Any]) -> Ints:
     return np.concatenate(out)
 
 
-def _sums(n: int, channel: Ints, values: npt.NDArray[Any]) -> Floats:
-    out = np.zeros(n)
-    np.add.at(out, channel, values)
+def _reduce(n: int, channel: Ints, values: npt.NDArray[Any], by: np.ufunc, none: float) -> Floats:
+    """Reduce the values of stretches to channels; ``none`` where a channel has no stretch."""
+    out = np.full(n, none)
+    if (channel[1:] > channel[:-1]).all():  # one each, as there is where nothing is masked
+        out[channel] = values
+    else:
+        by.at(out, channel, values)
     return out
+
+
+def _sums(n: int, channel: Ints, values: npt.NDArray[Any]) -> Floats:
+    return _reduce(n, channel, values, np.add, 0.0)
 
 
 def _by_channel(n: int, pieces: Ints, found: dict[str, Floats], whole: Floats) -> RawStatistics:
@@ -300,10 +308,9 @@ def _by_channel(n: int, pieces: Ints, found: dict[str, Floats], whole: Floats) -
     channel = pieces[:, 0]
     length = pieces[:, 2] - pieces[:, 1]
     n_finite = _sums(n, channel, length)
-    low, high, flat = np.full(n, np.inf), np.full(n, -np.inf), np.zeros(n)
-    np.minimum.at(low, channel, found["lowest"])
-    np.maximum.at(high, channel, found["highest"])
-    np.maximum.at(flat, channel, found["flat_run"])
+    low = _reduce(n, channel, found["lowest"], np.minimum, np.inf)
+    high = _reduce(n, channel, found["highest"], np.maximum, -np.inf)
+    flat = _reduce(n, channel, found["flat_run"], np.maximum, 0.0)
     return RawStatistics(
         n=n_finite.astype(np.int64),
         lowest=low,

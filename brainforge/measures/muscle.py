@@ -15,7 +15,13 @@ from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.muscle import muscle_plan, muscle_score, window_amplitude
 from brainforge.kernels.namespace import copied, namespace, rows_of, to_host
-from brainforge.masks import bad_samples, masks_from_state, masks_to_state, true_runs
+from brainforge.masks import (
+    bad_samples,
+    masks_from_state,
+    masks_to_state,
+    normal_masks,
+    true_runs,
+)
 from brainforge.result import Interval
 from brainforge.units import MEG_KINDS
 
@@ -81,7 +87,9 @@ class MuscleMeasure:
         self._measure(block, until=block.stop)
         source = block if joint is None or block.data.shape[1] >= overlap else joint
         data = copied(source.data[:, max(source.data.shape[1] - overlap, 0) :])
-        self._carry = RawBlock(data, self.info, source.stop - data.shape[1], source.masks)
+        start = source.stop - data.shape[1]
+        masks = normal_masks(source.masks, start, source.stop)
+        self._carry = RawBlock(data, self.info, start, masks)
 
     def merge(self, other: Self) -> None:
         """Add what another instance has seen; windows across two parts stay out."""

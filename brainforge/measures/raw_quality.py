@@ -112,9 +112,7 @@ class RawQualityMeasure:
     def _masks(self, block: RawBlock, statistics: RawStatistics) -> tuple[Mask, ...]:
         join = round(JOIN_SECONDS * self.info.sfreq)
         masks = []
-        for row in self._rows:
-            if not (statistics.non_finite[row] or statistics.railed[row]):
-                continue
+        for row in self._rows[(statistics.non_finite + statistics.railed)[self._rows] > 0]:
             samples = to_host(block.data[int(row), :])
             found = []
             if statistics.non_finite[row]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from brainforge.backend import Backend
-from brainforge.block import Cause, Mask
+from brainforge.block import Cause, Mask, RawBlock
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
 from brainforge.measures.muscle import MuscleMeasure
@@ -128,3 +128,14 @@ def test_abstains_and_refuses():
         measure.update(recording_from_array(make_counts(info), other).read(0, 10))
     with pytest.raises(InputError, match="merge"):
         measure.merge(low)
+
+
+def test_small_blocks_keep_no_masks_that_have_passed():
+    info = make_info()
+    x = make_counts(info)
+    measure = MuscleMeasure(info, BACKEND)
+    for start in range(0, 20_000, 50):
+        masks = (Mask(("M3",), start, start + 10, Cause.RAILED),)
+        measure.update(RawBlock(x[:, start : start + 50], info, start, masks))
+    kept = measure.state()["carry"][2]
+    assert 0 < len(kept) < 20
