@@ -243,25 +243,64 @@ def pack(
     windows = np.ascontiguousarray(tapers, dtype=np.float64)
     before = before_taper(windows)
     gains = np.ascontiguousarray(np.ones(n_channels) if scale is None else scale, np.float64)
-    wanted = np.ascontiguousarray(bins, dtype=np.int64)
-    step = max(_ROWS // len(windows) // LANES, 1) * LANES
+    # Numba comes with it
+    from brainforge.kernels.connectivity.lane_spectra import bin_plan, has_lanes
+
+    by_lanes = has_lanes(n_times)
+    # an epoch at a time, or a part of it where there are threads to spare
+    parts = 1 if len(epochs) >= 2 * n_threads or n_threads == 1 else n_threads
+    step = -(-chunk.shape[1] // parts) if by_lanes else max(_ROWS // len(windows) // LANES, 1)
+    step = max(step, 1) * LANES
+    body = _pack_lanes if by_lanes else _pack_rows
+    wanted = bin_plan(n_times, tuple(int(b) for b in bins)) if by_lanes else bins
 
     def transform(piece: tuple[int, int]) -> bool:
-        from scipy.fft import rfft
-
         e, first = piece
-        rows = min(step, n_blocks(n_channels) * LANES - first)
-        tapered = scratch("tapered epochs", (rows, len(windows), n_times), np.float32)
-        row = scratch("epoch of a channel", (n_times,), np.float64)
-        bits = epochs[e].view(np.int32)
-        worst = _taper(epochs[e], bits, first, windows, before, gains, row, tapered)
-        spectra = rfft(tapered, axis=-1, overwrite_x=True)
-        _scatter(spectra.view(np.float32).reshape(*spectra.shape, 2), wanted, first, at + e, chunk)
+        worst = body(epochs[e], first, step, windows, before, gains, wanted, chunk, at + e)
         return bool(worst < _INFINITY)
 
     pieces = [(e, first) for e in range(len(epochs)) for first in range(0, n_channels, step)]
     if not all(parallel_map(transform, pieces, n_threads)):
         raise not_finite()
+
+
+def _pack_lanes(
+    epoch: Any, first: int, step: int, tapers: Any, before: Any, gains: Any, plan: Any, chunk: Any,
+    at: int,
+) -> int:  # fmt: skip
+    """Pack blocks of channels with transforms of our own; return the largest exponent."""
+    from brainforge.kernels.connectivity.lane_spectra import pack_lanes
+    from brainforge.kernels.vectors import WIDTH
+
+    n_times = epoch.shape[1]
+    if epoch.strides[1] != epoch.itemsize:
+        epoch = np.ascontiguousarray(epoch)
+    raw = scratch("samples by lane", (2 * WIDTH * n_times,), np.float32)
+    z = scratch("transform by lane", (WIDTH * n_times,), np.float32)
+    blocks = first // LANES, min((first + step) // LANES, chunk.shape[1])
+    worst: int = pack_lanes(
+        epoch, *blocks, tapers, before, gains, raw, z, plan.passes.schedule,
+        plan.passes.twiddles, plan.places, plan.turns, chunk, at,
+    )  # fmt: skip
+    return worst
+
+
+def _pack_rows(
+    epoch: Any, first: int, step: int, tapers: Any, before: Any, gains: Any, bins: Any, chunk: Any,
+    at: int,
+) -> int:  # fmt: skip
+    """Pack some channels with SciPy's transform, which takes any length."""
+    from scipy.fft import rfft
+
+    n_times = epoch.shape[1]
+    rows = min(step, chunk.shape[1] * LANES - first)
+    tapered = scratch("tapered epochs", (rows, len(tapers), n_times), np.float32)
+    row = scratch("epoch of a channel", (n_times,), np.float64)
+    worst: int = _taper(epoch, epoch.view(np.int32), first, tapers, before, gains, row, tapered)
+    spectra = rfft(tapered, axis=-1, overwrite_x=True)
+    wanted = np.ascontiguousarray(bins, dtype=np.int64)
+    _scatter(spectra.view(np.float32).reshape(*spectra.shape, 2), wanted, first, at, chunk)
+    return worst
 
 
 def not_finite() -> KernelInputError:

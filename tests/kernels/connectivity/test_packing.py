@@ -60,6 +60,19 @@ def test_an_epoch_is_packed_alike_in_any_company():
     np.testing.assert_array_equal(together, alone)
 
 
+@pytest.mark.parametrize("n_times", [16, 30, 34, 37, 60])
+@pytest.mark.parametrize("strides", [(1, 1), (1, 2), (-1, 1), (3, -1)])
+def test_any_strides_and_any_length(n_times, strides):
+    rng = np.random.default_rng(n_times)
+    wide = rng.standard_normal((5, 60, 2 * n_times)).astype(np.float32)
+    x = wide[:, :: strides[0], :: strides[1]][:, :17, :n_times]
+    tapers, bins = dpss_tapers(n_times, 2.0, 2), np.array([0, 1, n_times // 2])
+    chunk = new_chunk(3, 17, 2, 5)
+    pack(chunk, 0, x, tapers, bins)
+    got = unpacked(chunk, 17, bins, n_times)
+    np.testing.assert_allclose(got, spectra(x, tapers, bins), atol=2e-5)
+
+
 def test_weak_bins_beside_strong_ones_keep_their_digits():
     """A gamma rhythm a thousandth as strong as a slow wave: the float32 transform sees both."""
     rng, t = np.random.default_rng(8), np.arange(500) / 250.0
@@ -215,6 +228,9 @@ def test_broken_contracts_are_named():
 def test_a_value_that_is_not_finite_is_named(wrong):
     x, taper, bins = np.zeros((4, 20, 50), np.float32), hann_taper(50), np.array([2, 3])
     x[2, 18, 49] = wrong
+    odd = x[:, :, 1:]
+    with pytest.raises(KernelInputError, match="epochs: expected finite samples"):
+        pack(new_chunk(2, 20, 1, 16), 0, odd, hann_taper(49), bins)
     with pytest.raises(KernelInputError, match="epochs: expected finite samples"):
         pack(new_chunk(2, 20, 1, 16), 0, x, taper, bins)
 
