@@ -82,16 +82,19 @@ class FieldSplit:
         """
         if use is None:
             return self.frame.T.copy()
-        left = self.frame[np.asarray(use) & self.good]
-        # the frame is orthonormal over all good channels, so this is 1 minus what is lost
-        kept = left.T @ left
-        if (
-            len(left) < kept.shape[0]
-            or np.linalg.eigvalsh(kept).min(initial=1.0) < LEAST_INFORMATION
-        ):
+        kept = np.asarray(use) & self.good
+        left, lost = self.frame[kept], self.frame[self.good & ~kept]
+        # the frame is orthonormal over all good channels: left^T left = 1 - lost^T lost, and
+        # its inverse follows from the few channels that are lost
+        overlap = lost @ lost.T if len(lost) < lost.shape[1] else lost.T @ lost
+        if np.linalg.eigvalsh(overlap).max(initial=0.0) > 1 - LEAST_INFORMATION:
             return None
         found = np.zeros(self.frame.T.shape)
-        found[:, np.asarray(use) & self.good] = np.linalg.solve(kept, left.T)
+        rest = np.eye(len(overlap)) - overlap
+        if len(lost) < lost.shape[1]:
+            found[:, kept] = left.T + lost.T @ np.linalg.solve(rest, lost @ left.T)
+        else:
+            found[:, kept] = np.linalg.solve(rest, left.T)
         return found
 
 

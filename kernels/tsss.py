@@ -81,6 +81,11 @@ class Pattern:
     columns: npt.NDArray[np.intp]
     to_frame: Floats
 
+    @property
+    def few(self) -> bool:
+        """Whether the samples themselves say less than their Gram matrix would hold."""
+        return len(self.columns) < len(self.rows)
+
 
 def least_samples(split: FieldSplit) -> int:
     """Return the independent samples that a window needs for the temporal step."""
@@ -125,21 +130,20 @@ def tsss_window(
     check_window(data, split, good, correlation)
     patterns, usable = patterns_of(split, good, data.shape[1])
     parts = [_part(data, p) for p in patterns]
-    grams = [_gram(part, n_threads) for part in parts]
-    if not all(np.isfinite(g).all() for g in grams):
-        raise KernelInputError(
-            where="data", expected="finite values where good", got="NaN or infinity"
-        )
-    matrices, n_removed, temporal = window_matrices(
-        split, patterns, grams, correlation, min_samples
-    )
+    sums = [
+        part.astype(np.float64) if p.few else _gram(part, n_threads)
+        for p, part in zip(patterns, parts)
+    ]
+    solved = solve_window(split, patterns, sums, correlation, min_samples)
     out = np.zeros(data.shape, dtype=np.float32)
-    for pattern, part, matrix in zip(patterns, parts, matrices):
-        if len(pattern.columns) == data.shape[1]:
-            apply_matrix(matrix, part, out, n_threads=n_threads)
+    for pattern, part, found in zip(patterns, parts, solved.found):
+        if len(pattern.columns) == data.shape[1] and not pattern.few:
+            apply_matrix(found, part, out, n_threads=n_threads)
+        elif pattern.few:
+            out[:, pattern.columns] = found
         else:
-            out[:, pattern.columns] = apply_matrix(matrix, part, n_threads=n_threads)
-    return Cleaned(out, n_removed, temporal, usable)
+            out[:, pattern.columns] = apply_matrix(found, part, n_threads=n_threads)
+    return Cleaned(out, solved.n_removed, solved.temporal, usable)
 
 
 def check_window(data: Any, split: FieldSplit, good: Bools | None, correlation: float) -> None:
@@ -186,51 +190,78 @@ def patterns_of(
     return patterns, usable
 
 
-def window_matrices(
+@dataclass(frozen=True)
+class Solved:
+    """What is to be done with a window.
+
+    Parameters
+    ----------
+    found : list of float64 array
+        For every pattern the matrix to apply to its rows, axes (channel, row), or where its
+        samples are few what comes of them, axes (channel, sample).
+    n_removed, temporal
+        As in `Cleaned`.
+    """
+
+    found: list[Floats]
+    n_removed: int
+    temporal: bool
+
+
+def solve_window(
     split: FieldSplit,
     patterns: list[Pattern],
-    grams: list[Floats],
+    sums: list[Floats],
     correlation: float,
     min_samples: int | None = None,
-) -> tuple[list[Floats], int, bool]:
-    """Return the matrix to apply to each pattern's rows, how many time courses go, and if any may.
+) -> Solved:
+    """Return what is to be done with a window, from little: this part is done on the host.
 
     Parameters
     ----------
     split : FieldSplit
     patterns : list of Pattern
-    grams : list of float64 arrays, axes (row, row)
-        Sums of products over each pattern's samples.
+    sums : list of float64 array
+        For every pattern the sums of products over its samples, axes (row, row), or where these
+        are few the samples themselves, axes (row, sample).
     correlation, min_samples : float, int | None
         As for `tsss_window`.
 
     Returns
     -------
-    matrices : list of float64 arrays, axes (channel, row)
-    n_removed : int
-    temporal : bool
+    Solved
+
+    Raises
+    ------
+    KernelInputError
+        Where sums are not finite.
     """
+    if not all(np.isfinite(x).all() for x in sums):
+        raise KernelInputError(
+            where="data", expected="finite values where good", got="NaN or infinity"
+        )
     inside = [split.inner @ p.to_frame for p in patterns]
+    beyond = [_residual(split, p) if not p.few else np.zeros((0, 0)) for p in patterns]
+    for i, (pattern, x) in enumerate(zip(patterns, sums)):
+        if pattern.few:
+            inside[i], beyond[i] = inside[i] @ x, _leftover(split, pattern, x)
     least = least_samples(split) if min_samples is None else min_samples
     n_samples = sum(len(p.columns) for p in patterns)
     if n_samples < max(least, 1):
-        return [split.out @ a for a in inside], 0, False
-    residual = [_residual(split, p) for p in patterns]
+        return Solved([split.out @ a for a in inside], 0, False)
     n, m = len(split.good), split.n_inside
-    within, across, beyond = np.zeros((m, m)), np.zeros((m, n)), np.zeros((n, n))
-    for a, b, gram in zip(inside, residual, grams):
-        ag = a @ gram
-        within += ag @ a.T
-        across += ag @ b.T
-        beyond += b @ gram @ b.T
-    power = float(sum(np.trace(g) for g in grams))
-    shared = _intersection(within, across, beyond, correlation, LEAST_POWER * power, split)
+    within, across, outer = np.zeros((m, m)), np.zeros((m, n)), np.zeros((n, n))
+    power = 0.0
+    for pattern, a, b, x in zip(patterns, inside, beyond, sums):
+        ax, bx = (a, b) if pattern.few else (a @ x, b @ x)
+        within += ax @ a.T
+        across += ax @ b.T
+        outer += bx @ b.T
+        power += float(np.vdot(x, x) if pattern.few else np.trace(x))
+    shared = _intersection(within, across, outer, correlation, LEAST_POWER * power, split)
     taken = across @ shared.T
-    return (
-        [split.out @ (a - taken @ (shared @ b)) for a, b in zip(inside, residual)],
-        len(shared),
-        True,
-    )
+    found = [split.out @ (a - taken @ (shared @ b)) for a, b in zip(inside, beyond)]
+    return Solved(found, len(shared), True)
 
 
 def _intersection(
@@ -260,6 +291,13 @@ def _residual(split: FieldSplit, pattern: Pattern) -> Floats:
     own = -split.frame[pattern.rows] @ pattern.to_frame
     own[np.diag_indices(len(own))] += 1.0
     out[pattern.rows] = own
+    return out
+
+
+def _leftover(split: FieldSplit, pattern: Pattern, x: Floats) -> Floats:
+    """Return what the model leaves over of a pattern's samples, axes (channel, sample)."""
+    out = np.zeros((len(split.good), x.shape[1]))
+    out[pattern.rows] = x - split.frame[pattern.rows] @ (pattern.to_frame @ x)
     return out
 
 

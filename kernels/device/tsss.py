@@ -1,6 +1,7 @@
 """Device twin of `brainforge.kernels.tsss`: two passes over the window, the rest at home.
 
-What comes home is one Gram matrix for every set of channels that can be believed together.
+For every set of channels that can be believed together one Gram matrix comes home, or the samples
+where they are few.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from brainforge.errors import KernelInputError
 from brainforge.kernels.field_split import FieldSplit
 from brainforge.kernels.namespace import namespace, to_device, to_host
 from brainforge.kernels.rows import compact, take_rows
@@ -19,7 +19,7 @@ from brainforge.kernels.tsss import (
     Pattern,
     check_window,
     patterns_of,
-    window_matrices,
+    solve_window,
 )
 
 
@@ -37,27 +37,25 @@ def tsss_window(
     xp, n_samples = namespace(data), data.shape[1]
     patterns, usable = patterns_of(split, good, n_samples)
     parts = [_part(data, p) for p in patterns]
-    grams = [to_host(_gram(part)) for part in parts]
-    if not all(np.isfinite(g).all() for g in grams):
-        raise KernelInputError(
-            where="data", expected="finite values where good", got="NaN or infinity"
-        )
-    matrices, n_removed, temporal = window_matrices(
-        split, patterns, grams, correlation, min_samples
-    )
-    pieces = [
-        xp.matmul(to_device(matrix.astype(np.float32), like=data), part)
-        for matrix, part in zip(matrices, parts)
+    sums = [
+        to_host(part).astype(np.float64) if p.few else to_host(_gram(part))
+        for p, part in zip(patterns, parts)
     ]
+    solved = solve_window(split, patterns, sums, correlation, min_samples)
+    pieces = []
+    for pattern, part, found in zip(patterns, parts, solved.found):
+        small = to_device(found.astype(np.float32), like=data)
+        pieces.append(small if pattern.few else xp.matmul(small, part))
     columns = [p.columns for p in patterns]
     lost = np.flatnonzero(~usable)
     if len(lost) or not pieces:
         pieces.append(xp.zeros((data.shape[0], len(lost)), dtype=xp.float32, device=data.device))
         columns.append(lost)
     if len(pieces) == 1:
-        return Cleaned(pieces[0], n_removed, temporal, usable)
+        return Cleaned(pieces[0], solved.n_removed, solved.temporal, usable)
     back = to_device(np.argsort(np.concatenate(columns)), like=data)
-    return Cleaned(xp.take(xp.concat(pieces, axis=1), back, axis=1), n_removed, temporal, usable)
+    joined = xp.take(xp.concat(pieces, axis=1), back, axis=1)
+    return Cleaned(joined, solved.n_removed, solved.temporal, usable)
 
 
 def _part(data: Any, pattern: Pattern) -> Any:
