@@ -32,28 +32,32 @@ def _rows(signal: Any, rows: Any, means: Any, variances: Any) -> None:
     """
     n_times, length = signal.shape[1], rows.shape[2]
     zero, one = np.float32(0), np.float32(1)
+    # many plain loops: each of them runs on vectors, one for all would not
     for c in range(signal.shape[0]):
         z = signal[c]
+        re, im, inverse = rows[c, 0], rows[c, 1], rows[c, 2]
         part = zero
         for t in range(n_times):
             part += abs(z[t, 0]) + abs(z[t, 1])
         scale = np.float32(n_times) / part if part > zero else zero
-        re, im, inverse = rows[c, 0], rows[c, 1], rows[c, 2]
+        for t in range(n_times):
+            re[t] = z[t, 0] * scale
+        for t in range(n_times):
+            im[t] = z[t, 1] * scale
         total = zero
         for t in range(n_times):
-            x, y = z[t, 0] * scale, z[t, 1] * scale
-            size = np.sqrt(x * x + y * y)
-            re[t], im[t] = x, y
-            inverse[t] = one / size if size > zero else zero
-            total += size
-        for t in range(n_times, length):
-            re[t], im[t], inverse[t] = zero, zero, zero
+            inverse[t] = np.sqrt(re[t] * re[t] + im[t] * im[t])
+            total += inverse[t]
         near = total / np.float32(n_times)
         spread, rest = zero, zero
         for t in range(n_times):
-            off = np.sqrt(re[t] * re[t] + im[t] * im[t]) - near
+            off = inverse[t] - near
             spread += off * off
             rest += off
+        for t in range(n_times):
+            inverse[t] = one / inverse[t] if inverse[t] > zero else zero
+        for t in range(n_times, length):
+            re[t], im[t], inverse[t] = zero, zero, zero
         left = np.float64(rest)
         means[c] = near + left / n_times
         squares = spread - left * left / n_times
