@@ -63,32 +63,41 @@ class LineFit:
 
 @lazy_jit(
     [
-        f"void(Array({x}, 2, 'C', readonly=True), int64, float64, float32[:,::1])"
+        f"void(Array({x}, 2, 'C', readonly=True), int64, float64,"
+        " Array(float64, 1, 'C', readonly=True), Array(float32, 1, 'C', readonly=True),"
+        " float32[:,::1])"
         for x in ("float32", "float64")
     ]
 )
-def _residual(x: Any, half: int, rest: float, out: Any) -> None:
+def _residual(x: Any, half: int, rest: float, inverse: Any, taper: Any, out: Any) -> None:
     n = x.shape[1]
     for r in range(x.shape[0]):
         row, target = x[r], out[r]
         total = np.float64(0)
         for t in range(min(half, n)):
             total += row[t]
-        for t in range(n):
-            if t + half < n:
-                total += row[t + half]
-            if t - half - 1 >= 0:
-                total -= row[t - half - 1]
-            before, after = t - half - 1 >= 0, t + half + 1 < n
-            weight = np.float64(min(t + half, n - 1) - max(t - half, 0) + 1)
-            value = total
-            if before:
-                value += rest * row[t - half - 1]
-                weight += rest
-            if after:
-                value += rest * row[t + half + 1]
-                weight += rest
-            target[t] = np.float32(row[t] - value / weight)
+        first, last = min(half + 1, n), max(n - half - 1, min(half + 1, n))
+        for part in range(3):
+            begin = (0, first, last)[part]
+            end = (first, last, n)[part]
+            if part == 1:
+                ahead, behind = row[half:n], row[: n - half]
+                for t in range(begin, end):
+                    total += np.float64(ahead[t]) - np.float64(behind[t - half - 1])
+                    outer = np.float64(behind[t - half - 1]) + np.float64(ahead[t + 1])
+                    mean = (total + rest * outer) * inverse[t]
+                    target[t] = np.float32(row[t] - mean) * taper[t]
+                continue
+            for t in range(begin, end):
+                value = np.float64(0)
+                if t + half < n:
+                    total += row[t + half]
+                if t - half - 1 >= 0:
+                    total -= row[t - half - 1]
+                    value += rest * row[t - half - 1]
+                if t + half + 1 < n:
+                    value += rest * row[t + half + 1]
+                target[t] = np.float32(row[t] - (total + value) * inverse[t]) * taper[t]
 
 
 @kernel(
@@ -112,9 +121,14 @@ def line_residual(x: npt.NDArray[Any], period: float) -> F32:
     float32 array, axes (channel, sample)
     """
     data = np.ascontiguousarray(x)
+    return _weighted_residual(data, period, np.ones(data.shape[1], np.float32))
+
+
+def _weighted_residual(data: npt.NDArray[Any], period: float, taper: F32) -> F32:
     half, rest = period_parts(period)
+    inverse = 1 / period_weight(data.shape[1], period)
     out = np.empty(data.shape, np.float32)
-    _residual(data, half, rest, out)
+    _residual(data, half, rest, inverse, taper, out)
     return out
 
 
@@ -260,30 +274,34 @@ def zapline(
     """
     data = np.ascontiguousarray(x)
     check_line(sfreq, line_freq, n_remove)
-    if not np.isfinite(data).all():
-        raise KernelInputError(
-            where="x", expected="finite samples", got="NaN or infinity", fix="bridge them first"
-        )
     n_channels, n = data.shape
-    residual = line_residual(data, sfreq / line_freq)
+    period = sfreq / line_freq
     waves = line_waves(n, sfreq, line_freq, half_width)
     if not n_channels or not len(waves):
         none = np.zeros((0, n_channels))
         return data.astype(np.float32), LineFit(np.zeros(0), 1.0, none, none.T)
-    taper = hann(n)
-    size = np.abs(residual).max(axis=1)
-    # to order one before float32 products, whatever the sensors' units
-    unit = np.where(size > 0, size, 1.0).astype(np.float64)
-    residual /= unit.astype(np.float32)[:, None]
-    weighted = residual * taper
+    weighted = _weighted_residual(data, period, hann(n))
     covariance = (weighted @ weighted.T).astype(np.float64) / n
     lines = (weighted @ waves.T).astype(np.float64) / np.sqrt(n)
+    check_finite(covariance)
     fit = fit_line(covariance, lines, effective_samples(n), n_remove=n_remove)
-    fit = LineFit(fit.scores, fit.chance, fit.unmixing / unit, fit.mixing * unit[:, None])
     if not fit.n_removed:
         return data.astype(np.float32), fit
-    sources = (fit.unmixing * unit).astype(np.float32) @ residual
-    return (data - fit.mixing.astype(np.float32) @ sources).astype(np.float32), fit
+    # the mean over a period is taken of the few components, not of all channels once more
+    sources = line_residual(fit.unmixing.astype(data.dtype) @ data, period)
+    clean = np.matmul(fit.mixing.astype(np.float32), sources)
+    return np.subtract(data, clean, out=clean, casting="same_kind"), fit
+
+
+def check_finite(covariance: F64) -> None:
+    """Raise KernelInputError where a channel's product with itself says that it is not finite."""
+    if not np.isfinite(np.diagonal(covariance)).all():
+        raise KernelInputError(
+            where="x",
+            expected="finite samples of moderate size",
+            got="NaN, infinity or an overflow",
+            fix="bridge them first",
+        )
 
 
 def check_line(sfreq: float, line_freq: float, n_remove: int | None) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from brainforge.errors import KernelInputError
 from brainforge.kernels.namespace import namespace, to_device, to_host
 from brainforge.kernels.zapline import (
     LineFit,
+    check_finite,
     check_line,
     effective_samples,
     fit_line,
@@ -52,25 +52,18 @@ def zapline(
         none = np.zeros((0, n_channels))
         return xp.astype(x, xp.float32, copy=True), LineFit(np.zeros(0), 1.0, none, none.T)
     residual = line_residual(x, sfreq / line_freq)
-    size = xp.max(xp.abs(residual), axis=1)
-    unit = xp.where(size > 0, size, xp.ones_like(size))
-    weighted = residual / unit[:, None] * to_device(hann(n), like=x)[None, :]
+    weighted = residual * to_device(hann(n), like=x)[None, :]
     covariance = xp.matmul(weighted, xp.matrix_transpose(weighted))
     lines = xp.matmul(weighted, xp.matrix_transpose(to_device(waves, like=x)))
     # one trip home for all that the fit needs
-    home = to_host(xp.concat([covariance, lines, unit[:, None]], axis=1)).astype(np.float64)
-    if not np.isfinite(home).all():
-        raise KernelInputError(
-            where="x", expected="finite samples", got="NaN or infinity", fix="bridge them first"
-        )
-    scale = home[:, -1]
+    home = to_host(xp.concat([covariance, lines], axis=1)).astype(np.float64)
+    check_finite(home[:, :n_channels])
     fit = fit_line(
         home[:, :n_channels] / n,
-        home[:, n_channels:-1] / np.sqrt(n),
+        home[:, n_channels:] / np.sqrt(n),
         effective_samples(n),
         n_remove=n_remove,
     )
-    fit = LineFit(fit.scores, fit.chance, fit.unmixing / scale, fit.mixing * scale[:, None])
     if not fit.n_removed:
         return xp.astype(x, xp.float32, copy=True), fit
     unmixing = to_device(fit.unmixing.astype(np.float32), like=x)
