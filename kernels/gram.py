@@ -11,6 +11,7 @@ neither the sum nor the pair's count. So one railed channel costs the others not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +60,10 @@ class Gram:
         )
 
 
-@kernel(device="brainforge.kernels.device.gram:gram")
+@kernel(
+    device="brainforge.kernels.device.gram:gram",
+    takes={"data": "float32 (channel, sample)", "good": "bool (channel, sample)"},
+)
 def gram(
     data: F32, good: Good | None = None, *, remove_mean: bool = False, tile: int = TILE
 ) -> Gram:
@@ -97,7 +101,10 @@ def gram(
     return Gram(full(packed, n), full(pair_counts(good[rows], rows, n), n))
 
 
-@kernel(device="brainforge.kernels.device.gram:gram_upper")
+@kernel(
+    device="brainforge.kernels.device.gram:gram_upper",
+    takes={"data": "float32 (channel, sample)", "good": "bool (row, sample)"},
+)
 def gram_upper(
     data: F32, good: Good | None = None, rows: Rows | None = None, *, tile: int = TILE
 ) -> Floats:
@@ -147,14 +154,8 @@ def pair_counts(good: Good, rows: Rows, n: int) -> Floats:
     return counts
 
 
-def check_gram_input(data: F32, good: Good | None, tile: int) -> None:
-    """Raise KernelInputError unless the arguments fit."""
-    if data.ndim != 2 or data.dtype != np.float32:
-        raise KernelInputError(
-            where="data",
-            expected="float32, channels x samples",
-            got=f"{data.dtype} of shape {data.shape}",
-        )
+def check_gram_input(data: Any, good: Good | None, tile: int) -> None:
+    """Raise KernelInputError unless the arguments fit together."""
     if good is not None and good.shape != data.shape:
         raise KernelInputError(where="good", expected=f"shape {data.shape}", got=f"{good.shape}")
     if tile < 1:

@@ -71,7 +71,11 @@ class StftPlan:
         return np.asarray((starts + self.n_per_seg / 2) / self.sfreq, dtype=np.float64)
 
 
-@kernel(device="brainforge.kernels.device.stft:stft", tolerance=2e-6)
+@kernel(
+    device="brainforge.kernels.device.stft:stft",
+    tolerance=2e-6,
+    takes={"x": "float32 (channel, sample)", "good": "bool (channel, sample)"},
+)
 def stft(
     x: F32,
     plan: StftPlan,

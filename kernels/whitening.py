@@ -152,7 +152,11 @@ def pca_whitening(
     return Whitening((top / root).T / scale, top * root * scale[:, None], values, rank, scale)
 
 
-@kernel(device="brainforge.kernels.device.whitening:whiten", tolerance=2e-6)
+@kernel(
+    device="brainforge.kernels.device.whitening:whiten",
+    tolerance=2e-6,
+    takes={"data": "float32 (channel, sample)"},
+)
 def whiten(
     white: Whitening,
     data: npt.NDArray[np.float32],

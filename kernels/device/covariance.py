@@ -6,23 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from brainforge.errors import KernelInputError
 from brainforge.kernels.covariance import Moments
-from brainforge.kernels.gram import TILE
+from brainforge.kernels.gram import TILE, check_gram_input
 from brainforge.kernels.namespace import namespace, to_device
 
 
 def moments(data: Any, good: Any = None, *, tile: int = TILE) -> Moments:
     """Twin of `brainforge.kernels.covariance.moments`; ``good`` is a host array."""
     xp = namespace(data)
-    if data.ndim != 2 or data.dtype != xp.float32:
-        raise KernelInputError(
-            where="data",
-            expected="float32, channels x samples",
-            got=f"{data.dtype} of shape {data.shape}",
-        )
-    if good is not None and good.shape != data.shape:
-        raise KernelInputError(where="good", expected=f"shape {data.shape}", got=f"{good.shape}")
+    check_gram_input(data, good, tile)
     n, n_samples = data.shape
     good = np.ones((n, n_samples), dtype=bool) if good is None else np.asarray(good)
     believed = to_device(good, like=data)

@@ -10,7 +10,7 @@ from brainforge.kernels.csd import picked_freqs
 from brainforge.kernels.device.psd import segments_at, spectra
 from brainforge.kernels.device.scratch import batch
 from brainforge.kernels.namespace import namespace, to_device
-from brainforge.kernels.psd import WelchPlan, good_segments
+from brainforge.kernels.psd import WelchPlan, check_signal, good_segments
 
 
 def csd_sums(
@@ -24,6 +24,7 @@ def csd_sums(
 ) -> tuple[Any, int]:
     """Twin of `brainforge.kernels.csd.csd_sums`; ``good`` is a host array."""
     xp = namespace(x)
+    check_signal(x, good)
     n_channels, n_seg = x.shape[0], plan.n_segments(x.shape[1])
     picked = picked_freqs(plan, fmin, fmax)
     shape = (len(picked), n_channels, n_channels)

@@ -6,17 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from brainforge.errors import KernelInputError
-from brainforge.kernels.gram import TILE, Gram, check_masked, pair_counts
+from brainforge.kernels.gram import TILE, Gram, check_gram_input, check_masked, pair_counts
 from brainforge.kernels.namespace import namespace, to_device
 from brainforge.kernels.triangle import full, positions
 
 
 def gram(data: Any, good: Any = None, *, remove_mean: bool = False, tile: int = TILE) -> Gram:
     """Twin of `brainforge.kernels.gram.gram`; ``good`` is a host array, so are the counts."""
-    _check(data, tile)
-    if good is not None and good.shape != data.shape:
-        raise KernelInputError(where="good", expected=f"shape {data.shape}", got=f"{good.shape}")
+    check_gram_input(data, good, tile)
     n, n_samples = data.shape
     good = np.ones((n, n_samples), dtype=bool) if good is None else np.asarray(good)
     rows = np.flatnonzero(~good.all(axis=1))
@@ -32,7 +29,7 @@ def gram(data: Any, good: Any = None, *, remove_mean: bool = False, tile: int = 
 
 def gram_upper(data: Any, good: Any = None, rows: Any = None, *, tile: int = TILE) -> Any:
     """Twin of `brainforge.kernels.gram.gram_upper`; ``good`` and ``rows`` are host arrays."""
-    _check(data, tile)
+    check_gram_input(data, None, tile)
     if good is not None:
         rows = np.arange(data.shape[0]) if rows is None else rows
         check_masked(good, rows, data.shape)
@@ -40,17 +37,6 @@ def gram_upper(data: Any, good: Any = None, rows: Any = None, *, tile: int = TIL
     xp = namespace(data)
     at = to_device(positions(data.shape[0]), like=data)
     return xp.take(xp.reshape(_products(data, tile), (-1,)), at)
-
-
-def _check(data: Any, tile: int) -> None:
-    if data.ndim != 2 or data.dtype != namespace(data).float32:
-        raise KernelInputError(
-            where="data",
-            expected="float32, channels x samples",
-            got=f"{data.dtype} of shape {data.shape}",
-        )
-    if tile < 1:
-        raise KernelInputError(where="tile", expected="at least 1 sample", got=str(tile))
 
 
 def _believed(data: Any, good: Any, rows: Any) -> Any:

@@ -6,21 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from brainforge.errors import KernelInputError
 from brainforge.kernels.device.psd import segments_at
 from brainforge.kernels.namespace import namespace, to_device
+from brainforge.kernels.psd import check_signal
 from brainforge.kernels.stft import StftPlan, frames_to_keep
 
 
 def stft(x: Any, plan: StftPlan, good: Any = None, *, n_threads: int = 1) -> Any:
     """Twin of `brainforge.kernels.stft.stft`; ``good`` is a host array."""
     xp = namespace(x)
-    if x.ndim != 2 or x.dtype != xp.float32:
-        raise KernelInputError(
-            where="x", expected="float32 channels x samples", got=f"{x.shape}, {x.dtype}"
-        )
-    if good is not None and good.shape != x.shape:
-        raise KernelInputError(where="good", expected=f"shape {x.shape}", got=f"{good.shape}")
+    check_signal(x, good)
     keep = frames_to_keep(x.shape, plan, good)
     shape = (*keep.shape, plan.n_per_seg // 2 + 1)
     if 0 in shape:

@@ -86,7 +86,7 @@ def test_mean_products():
     ("data", "good", "text"),
     [
         (np.zeros((2, 3)), None, "float32"),
-        (np.zeros(3, np.float32), None, "channels x samples"),
+        (np.zeros(3, np.float32), None, "channel, sample"),
         (np.zeros((2, 3), np.float32), np.ones((2, 4), bool), "shape"),
     ],
 )
