@@ -9,7 +9,7 @@ import numpy as np
 from brainforge.backend import Backend
 from brainforge.errors import InputError
 from brainforge.info import Channel, Info
-from brainforge.kernels.tsss import least_samples
+from brainforge.kernels.tsss_solve import least_samples
 from brainforge.learners.multipole import MAX_CONDITION, learn_multipoles
 from brainforge.stages.tsss_step import TsssStep
 from brainforge.units import SIGNAL_KINDS, to_si

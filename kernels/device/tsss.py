@@ -13,14 +13,8 @@ import numpy as np
 from brainforge.kernels.field_split import FieldSplit
 from brainforge.kernels.namespace import namespace, to_device, to_host
 from brainforge.kernels.rows import compact, take_rows
-from brainforge.kernels.tsss import (
-    TILE,
-    Cleaned,
-    Pattern,
-    check_window,
-    patterns_of,
-    solve_window,
-)
+from brainforge.kernels.tsss import TILE, Cleaned, check_window
+from brainforge.kernels.tsss_solve import Pattern, patterns_of, solve_window
 
 
 def tsss_window(

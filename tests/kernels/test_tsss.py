@@ -10,7 +10,8 @@ from brainforge.errors import KernelInputError
 from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.kernels.sensors import SensorPoints
 from brainforge.kernels.sss import sss_basis, sss_split
-from brainforge.kernels.tsss import least_samples, tsss_window
+from brainforge.kernels.tsss import tsss_window
+from brainforge.kernels.tsss_solve import least_samples
 from tests.helmets import helmet, helmet_info, to_mne
 from tests.reference.tsss import tsss_reference
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from brainforge.kernels.field_split import FieldSplit
-from brainforge.kernels.tsss import least_samples, tsss_window
+from brainforge.kernels.tsss import tsss_window
+from brainforge.kernels.tsss_solve import least_samples
 from tests.kernels.conformance.harness import Case
 from tests.reference.tsss import tsss_reference
 
