@@ -23,10 +23,17 @@ MAD_TO_SD = 1.4826
 def robust_z(values: Floats, floor: float = 1e-12) -> Floats:
     """Return (value - median) / (1.4826 * median absolute deviation), axes (channel,).
 
-    ``floor`` bounds the denominator, so that equal values give 0 and not NaN.
+    ``floor`` bounds the denominator, so that equal values give 0 and not NaN. KernelInputError
+    where a value is not finite.
     """
     if values.size == 0:
         return np.zeros(0)
+    if not np.isfinite(values).all():
+        raise KernelInputError(
+            where="values", expected="finite numbers",
+            got=f"NaN or infinity at {np.flatnonzero(~np.isfinite(values))[:5].tolist()}",
+            fix="leave those channels out",
+        )  # fmt: skip
     off = values - np.median(values)
     return off / max(MAD_TO_SD * float(np.median(np.abs(off))), floor)
 
@@ -47,8 +54,16 @@ def prediction(covariance: Floats, ridge: float = 1e-3) -> tuple[Floats, Floats]
         In the units of the covariance; 0 on the diagonal.
     unexplained : float64 array, axes (channel,)
         Share (0..1) of the channel's variance that the others do not predict.
+
+    Raises
+    ------
+    KernelInputError
+        Not square, not finite, a channel without variance, a ridge below 0, or channels that
+        depend on each other with a ridge too small to tell them apart.
     """
     _check_square(covariance)
+    if not (np.isfinite(ridge) and ridge >= 0):
+        raise KernelInputError(where="ridge", expected="0 or more", got=f"{ridge:g}")
     scale = np.sqrt(np.diagonal(covariance))
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise KernelInputError(
@@ -61,7 +76,7 @@ def prediction(covariance: Floats, ridge: float = 1e-3) -> tuple[Floats, Floats]
     if n < 2:
         return np.zeros((n, n)), np.ones(n)
     correlation = covariance / np.outer(scale, scale)
-    precision = np.linalg.inv(correlation + ridge * np.eye(n))
+    precision = _inverse(correlation + ridge * np.eye(n))
     diagonal = np.diagonal(precision)
     standard = -precision / diagonal
     np.fill_diagonal(standard, 0.0)
@@ -70,9 +85,28 @@ def prediction(covariance: Floats, ridge: float = 1e-3) -> tuple[Floats, Floats]
     return standard * scale[None, :] / scale[:, None], np.clip(error, 0.0, 1.0)
 
 
+def _inverse(correlation: Floats) -> Floats:
+    try:
+        inverse = np.asarray(np.linalg.inv(correlation), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        inverse = np.zeros_like(correlation)
+    if (np.diagonal(inverse) > 0).all():
+        return inverse
+    raise KernelInputError(
+        where="covariance",
+        expected=f"{len(correlation)} independent channels",
+        got=f"rank {np.linalg.matrix_rank(correlation, hermitian=True)}",
+        fix="give a ridge above 0",
+    )
+
+
 def strongest_correlation(covariance: Floats, n_best: int = 5) -> Floats:
-    """Return the mean of each channel's ``n_best`` largest absolute correlations, (channel,)."""
+    """Return the mean of each channel's ``n_best`` largest absolute correlations, (channel,).
+
+    KernelInputError where the matrix is not square or not finite, or ``n_best`` is below 1.
+    """
     _check_square(covariance)
+    _check_count("n_best", n_best)
     n = len(covariance)
     if n < 2:
         return np.zeros(n)
@@ -99,11 +133,24 @@ def lof_scores(gram: Floats, n_neighbors: int = 20, epsilon: float = 0.0) -> Flo
         Added to mean reachability distances. 0 makes the score free of units; scikit-learn
         adds 1e-10, which is as large as distances in tesla are.
 
+    Raises
+    ------
+    KernelInputError
+        Not square, not finite, negative power, fewer than one neighbour, or ``epsilon`` below 0.
+
     References
     ----------
     Breunig et al. (2000), LOF: identifying density-based local outliers. SIGMOD.
     """
     _check_square(gram)
+    _check_count("n_neighbors", n_neighbors)
+    if not (np.isfinite(epsilon) and epsilon >= 0):
+        raise KernelInputError(where="epsilon", expected="0 or more", got=f"{epsilon:g}")
+    if (np.diagonal(gram) < 0).any():
+        raise KernelInputError(
+            where="gram", expected="powers of 0 or more on the diagonal",
+            got=f"{np.diagonal(gram).min():g}",
+        )  # fmt: skip
     n = len(gram)
     k = min(n_neighbors, n - 1)
     if k < 1:
@@ -278,6 +325,11 @@ def _drift(gains: Floats, weight: Floats, at: Floats, order: int) -> tuple[Float
     middle = np.maximum(np.abs(np.median(courses, axis=0)), tiny)
     change = np.ptp(courses, axis=0) / middle
     return change, fdtrc(order, free, explained / order / (left / free))
+
+
+def _check_count(where: str, count: int) -> None:
+    if count < 1:
+        raise KernelInputError(where=where, expected="1 or more", got=str(count))
 
 
 def _check_square(matrix: Floats) -> None:

@@ -117,8 +117,10 @@ def picard(
     ------
     KernelInputError
         Not float32 and 2-D, not finite, fewer samples than components, a flat row, rows that
-        depend on each other (their rank is named), or a start of another shape or singular.
+        depend on each other (their rank is named), a start of another shape or singular, or a
+        tolerance, floor, memory or number of iterations that is too small.
     """
+    _check_options(tol, max_iter, memory, lambda_min, coarse)
     x = _checked(x)
     n, n_samples = x.shape
     options = _Options(ortho, extended, memory, lambda_min)
@@ -165,6 +167,18 @@ def _started(start: Floats | None, covariance: Floats, ortho: bool) -> Floats:
     return (vectors / np.sqrt(values)) @ vectors.T @ w if ortho else w
 
 
+def _check_options(
+    tol: float, max_iter: int, memory: int, lambda_min: float, coarse: int | None
+) -> None:
+    least = {"max_iter": (max_iter, 0), "memory": (memory, 1), "coarse": (coarse or 1, 1)}
+    for where, (value, lowest) in least.items():
+        if value < lowest:
+            raise KernelInputError(where=where, expected=f"{lowest} or more", got=str(value))
+    for where, size in (("tol", tol), ("lambda_min", lambda_min)):
+        if not (np.isfinite(size) and size > 0):
+            raise KernelInputError(where=where, expected="a number above 0", got=f"{size:g}")
+
+
 def _checked(x: Array32) -> Array32:
     n, n_samples = x.shape if x.ndim == 2 else (0, 0)
     if not n or dtype_name(x) != "float32":
@@ -181,11 +195,16 @@ def _checked(x: Array32) -> Array32:
         )
     power = to_host(_power(x))
     if not np.isfinite(power).all():
+        rows = np.flatnonzero(~np.isfinite(power))[:5].tolist()
         raise KernelInputError(
-            where="x", expected="finite numbers", got="NaN or infinity", fix="leave them out"
-        )
+            where="x", expected="finite numbers", got=f"NaN or infinity in rows {rows}",
+            fix="leave those samples out",
+        )  # fmt: skip
     if not power.min() > 0:
-        raise KernelInputError(where="x", expected="rows with variance", got="a flat one")
+        raise KernelInputError(
+            where="x", expected="rows with variance",
+            got=f"flat rows {np.flatnonzero(power == 0)[:5].tolist()}", fix="leave them out",
+        )  # fmt: skip
     return x if is_device(x) or x.strides[1] == x.itemsize else np.ascontiguousarray(x)
 
 

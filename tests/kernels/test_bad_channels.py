@@ -156,3 +156,28 @@ def test_bad_input():
         gain_courses(np.ones((2, 3, 3), np.float32), np.ones((2, 2)))
     with pytest.raises(KernelInputError, match="gains"):
         gain_drift(np.ones((2, 3)), np.ones((3, 2)), np.arange(2.0))
+
+
+def test_bad_parameters_are_named():
+    with pytest.raises(KernelInputError, match=r"n_neighbors.*1 or more.*0"):
+        lof_scores(np.eye(3), 0)
+    with pytest.raises(KernelInputError, match="epsilon"):
+        lof_scores(np.eye(3), epsilon=-1.0)
+    with pytest.raises(KernelInputError, match="diagonal"):
+        lof_scores(-np.eye(3))
+    with pytest.raises(KernelInputError, match="n_best"):
+        strongest_correlation(np.eye(3), 0)
+    with pytest.raises(KernelInputError, match="ridge"):
+        prediction(np.eye(3), -1.0)
+    with pytest.raises(KernelInputError, match=r"3 independent channels.*rank 1"):
+        prediction(np.ones((3, 3)), 0.0)
+    with pytest.raises(KernelInputError, match=r"values.*\[1\]"):
+        robust_z(np.array([1.0, np.nan]))
+
+
+def test_a_flat_channel_and_a_twin_have_finite_scores():
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((12, 500))
+    x[3], x[4] = 0.0, x[5]
+    assert np.isfinite(lof_scores(x @ x.T)).all()
+    assert np.isfinite(strongest_correlation(x @ x.T)).all()

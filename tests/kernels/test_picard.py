@@ -110,12 +110,17 @@ def test_bad_input_is_named():
         picard(x[:, :3])
     bad = x.copy()
     bad[1, 5] = np.nan
-    with pytest.raises(KernelInputError, match="NaN"):
+    with pytest.raises(KernelInputError, match=r"NaN.*\[1\]"):
         picard(bad)
     flat = x.copy()
     flat[2] = 0
-    with pytest.raises(KernelInputError, match="flat"):
+    with pytest.raises(KernelInputError, match=r"flat rows \[2\]"):
         picard(flat)
+    for name, value in {
+        "tol": 0.0, "lambda_min": np.nan, "memory": 0, "max_iter": -1, "coarse": -1,
+    }.items():  # fmt: skip
+        with pytest.raises(KernelInputError, match=name):
+            picard(x, **{name: value})
     with pytest.raises(KernelInputError, match="start"):
         picard(x, np.eye(2))
 
@@ -139,6 +144,14 @@ def test_a_start_far_off_leads_to_the_same_optimum():
     cold, warm = picard(x, ortho=True), picard(x, far, ortho=True)
     assert warm.converged
     assert amari(warm.matrix @ np.linalg.inv(cold.matrix)) < 1e-5
+
+
+def test_no_iterations_leave_the_start_and_say_so():
+    x, _ = whitened_mixture(4, 4_000, np.random.default_rng(16))
+    fit = picard(x.astype(np.float32), max_iter=0)
+    assert not fit.converged
+    assert np.array_equal(fit.matrix, np.eye(4))
+    assert fit.gradient_norm > 1e-6
 
 
 def test_rank_deficient_data_and_starts_are_named():

@@ -432,3 +432,24 @@ def test_a_start_with_other_channels_and_another_number_of_components_is_taken()
     assert model.n_independent == 16
     assert "converged" in model.text
     assert "not converged" not in model.text
+
+
+def test_a_flat_and_a_doubled_channel_that_nobody_marked_cost_rank_only():
+    working, beats, *_ = simulated(seconds=60, seed=6)
+    data = working.data.copy()
+    data[7], data[9] = 0.0, data[8]
+    model = learn_artifacts(replace(working, data=data), mags(working.info), working.info, RECIPE)
+    assert "(rank 38)" in model.text
+    assert np.isfinite(model.operator.matrix).all()
+    assert model.ecg.n_events == len(beats)
+    assert sorted(c.kind for c in model.components if c.removed) == ["ecg", "eog"]
+
+
+def test_fewer_samples_than_channels_give_no_component():
+    working, *_ = simulated(seconds=60, seed=7)
+    info = working.info
+    few = replace(working, data=working.data[:, 5_000:5_025])
+    model = learn_artifacts(few, mags(info), info, ArtifactRecipe())
+    assert model.method in ("ssp", "none")
+    assert not [c for c in model.components if c.removed]
+    np.testing.assert_allclose(model.operator.matrix, np.eye(40), atol=1e-12)
