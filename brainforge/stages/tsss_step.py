@@ -85,6 +85,19 @@ class TsssStep:
         out = [out for piece in self._regrid.finish() for out in self._take(piece)]
         return out + self._flush()
 
+    def summary(self) -> dict[str, Any]:
+        """Return what was done so far, JSON-ready: for the provenance."""
+        return {
+            "description": f"{self.found.text}; time courses shared with the residual removed.",
+            **self.found.params,
+            "rank": self.found.split.n_inside,
+            "correlation": self._correlation,
+            "window_s": 2 * self._hop / self.source.sfreq,
+            "n_windows": len(self.windows),
+            "n_removed_in_time": sum(w.n_removed for w in self.windows),
+            "n_spatial_only": sum(not w.temporal for w in self.windows),
+        }
+
     def state(self) -> dict[str, Any]:
         """Return a checkpoint (arrays and JSON-ready values)."""
         held = self._held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,11 @@ def test_windows_lie_on_the_grid_and_cover_the_segment():
         (6000, 8777),
     ]
     assert all(w.temporal for w in step.windows)
+    told = json.loads(json.dumps(step.summary()))
+    assert (told["method"], told["orders"], told["rank"]) == ("sss", [2, 1], 8)
+    assert (told["origin"], told["window_s"]) == ([0.0, 0.0, 0.01], 4.0)
+    assert (told["n_windows"], told["n_spatial_only"]) == (6, 0)
+    assert told["n_removed_in_time"] == sum(w.n_removed for w in step.windows) > 0
     assert [b.stop for b in out] == [1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 8777]
 
 
