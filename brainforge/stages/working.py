@@ -58,7 +58,7 @@ class InOrder:
                 got=f"one at {block.start}",
                 fix="feed blocks in order and without overlap",
             )
-        if block.info.names != self.info.names:
+        if block.info is not self.info and block.info.names != self.info.names:
             raise InputError(
                 where="stream",
                 expected=f"the same {self.info.n_channels} channels in every block",
