@@ -73,7 +73,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 @lru_cache(maxsize=128)
-def _library(text: str, constants: Constants) -> ctypes.CDLL:
+def _library(text: str, constants: Constants) -> ctypes.PyDLL:
     assert COMPILER is not None
     wrappers = "".join(_wrapper(n, p) for n, p in functions(text).items())
     whole = f'#include "{SHIM}"\n{text}\n{wrappers}'
@@ -87,7 +87,8 @@ def _library(text: str, constants: Constants) -> ctypes.CDLL:
     )  # fmt: skip
     if made.returncode:
         raise AssertionError(f"g++ refused the source:\n{made.stderr[:4000]}")
-    return ctypes.CDLL(str(at.with_suffix(".so")))
+    # holds the interpreter's lock: shared memory is static here, so one launch at a time
+    return ctypes.PyDLL(str(at.with_suffix(".so")))
 
 
 def run(
