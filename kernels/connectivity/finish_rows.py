@@ -64,15 +64,14 @@ def add_measures(
         for s in range(7):
             if where[s] >= 0:
                 row = total[s]
-                if not summed:
-                    row[:m] = extra[where[s], at : at + m]
-                elif extra.shape[1] == 0:
-                    row[:m] = sums[where[s], skipped + at : skipped + at + m]
-                else:
-                    old = sums[where[s], skipped + at : skipped + at + m]
-                    new = extra[where[s], at : at + m]
+                old = sums[where[s], skipped + at :] if summed else extra[where[s], at:]
+                if summed and extra.shape[1] > 0:
+                    new = extra[where[s], at:]
                     for p in range(m):
                         row[p] = old[p] + new[p]
+                else:
+                    for p in range(m):
+                        row[p] = old[p]
         re, im, size, positive = total[_RE], total[_IM], total[_ABS], total[_POSITIVE]
         square, u, v = total[_SQUARE], total[_U], total[_V]
         g, gi = inverse[i + 1 :], inverse[i]
@@ -139,8 +138,10 @@ def fill_square(packed: Any, mirror: Any, out: Any) -> None:
     ``mirror`` says what (j, i) is, given v at (i, j): 1 v, -1 -v, 0 1 - v.
     """
     n, at, one = out.shape[0], 0, np.float32(1)
-    for i in range(n - 1):
-        out[i, i + 1 :] = packed[at : at + n - 1 - i]
+    for i in range(n):
+        row, start = out[i], at - i - 1
+        for j in range(i + 1, n):
+            row[j] = packed[start + j]
         at += n - 1 - i
     # sixteen columns at a time, so that what is read stays in the cache until it is used up
     for first in range(0, n, 16):
