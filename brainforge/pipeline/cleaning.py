@@ -20,7 +20,7 @@ import numpy.typing as npt
 from brainforge.block import Block, Mask
 from brainforge.info import Info
 from brainforge.kernels.apply import LowRank, apply_low_rank, apply_matrix, low_rank
-from brainforge.kernels.namespace import namespace
+from brainforge.kernels.namespace import is_device, namespace, to_device
 from brainforge.kernels.rows import compact, contiguous, take_rows
 from brainforge.operator import Operator
 
@@ -28,21 +28,36 @@ from brainforge.operator import Operator
 Repair = Callable[[tuple[str, ...]], Operator]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Fused:
     """A fused matrix, as identity plus low rank where it is.
 
-    ``spreads`` says that a masked channel, which nothing could replace, gets into others.
+    ``spreads`` says that a masked channel, which nothing could replace, gets into others;
+    ``there`` is what the first block from a device has taken there.
     """
 
-    matrix: npt.NDArray[np.float32]
+    matrix: Any
     update: LowRank | None
     spreads: bool
+    there: _Fused | None = None
 
     def __call__(self, data: Any, n_threads: int) -> Any:
+        if is_device(data):
+            if self.there is None:
+                self.there = self._taken(data)
+            return self.there.applied(data, n_threads)
+        return self.applied(data, n_threads)
+
+    def applied(self, data: Any, n_threads: int) -> Any:
         if self.update is not None:
             return apply_low_rank(self.update, data, n_threads=n_threads)
         return apply_matrix(self.matrix, data, n_threads=n_threads)
+
+    def _taken(self, like: Any) -> _Fused:
+        if self.update is None:
+            return replace(self, matrix=to_device(self.matrix, like=like))
+        left, right = (to_device(part, like=like) for part in (self.update.left, self.update.right))
+        return replace(self, update=LowRank(left, right))
 
 
 class Cleaner:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from brainforge.kernels.device.constants import constant
 from brainforge.kernels.gram import TILE, Gram, check_gram_input, check_masked, pair_counts
 from brainforge.kernels.namespace import namespace, to_device
 from brainforge.kernels.triangle import full, positions
@@ -35,7 +36,8 @@ def gram_upper(data: Any, good: Any = None, rows: Any = None, *, tile: int = TIL
         check_masked(good, rows, data.shape)
         data = _believed(data, good, rows)
     xp = namespace(data)
-    at = to_device(positions(data.shape[0]), like=data)
+    n = data.shape[0]
+    at = constant(("triangle", n), lambda: positions(n), data)
     return xp.take(xp.reshape(_products(data, tile), (-1,)), at)
 
 

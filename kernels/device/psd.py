@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
+from brainforge.kernels.device.constants import constant
 from brainforge.kernels.device.scratch import batch
 from brainforge.kernels.namespace import namespace, to_device
 from brainforge.kernels.psd import (
@@ -19,10 +22,22 @@ from brainforge.kernels.psd import (
 from brainforge.kernels.rows import compact, take_rows
 
 
+class Windowed(Segments, Hashable, Protocol):
+    """Segments with a window."""
+
+    def taper(self) -> npt.NDArray[np.float64]:
+        """Return the window, axes (sample,)."""
+
+
+def window(plan: Windowed, like: Any) -> Any:
+    """Return the window of a plan on the device, float32, axes (sample,)."""
+    return constant(("window", plan), lambda: plan.taper().astype(np.float32), like)
+
+
 def spectra(segments: Any, plan: WelchPlan) -> Any:
     """Return transforms of the windowed segments, their means taken off."""
     xp = namespace(segments)
-    taper = to_device(plan.taper().astype(np.float32), like=segments)
+    taper = window(plan, segments)
     return xp.fft.rfft((segments - xp.mean(segments, axis=-1, keepdims=True)) * taper, axis=-1)
 
 
@@ -62,8 +77,14 @@ def segment_power(
 def segments_at(x: Any, begins: Any, plan: Segments) -> Any:
     """Return the segments that begin at given samples, axes (channel, segment, sample)."""
     xp = namespace(x)
-    at = to_device((begins[:, None] + np.arange(plan.n_per_seg)).reshape(-1), like=x)
-    return xp.reshape(xp.take(x, at, axis=1), (x.shape[0], len(begins), plan.n_per_seg))
+    n = plan.n_per_seg
+
+    def make() -> npt.NDArray[np.int64]:
+        return np.asarray((begins[:, None] + np.arange(n)).reshape(-1), dtype=np.int64)
+
+    # blocks of the grid begin in the same few ways again and again
+    at = constant(("segments", n, np.asarray(begins).tobytes()), make, x)
+    return xp.reshape(xp.take(x, at, axis=1), (x.shape[0], len(begins), n))
 
 
 def _squares(found: Any, keep: Any, plan: WelchPlan) -> Any:
