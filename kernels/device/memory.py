@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class CudaMemory:
         with self._device:
             free = int(cupy.cuda.runtime.memGetInfo()[0])
             self.budget = min(budget or int(FREE_SHARE * free), free)
-            cupy.get_default_memory_pool().set_limit(size=self.budget)
+            _share(cupy, self, self.budget)
         # a few intermediate arrays at a time beside the recording
         set_scratch(self.budget // 16)
         self._slots: list[_Slot] = [_Slot() for _ in range(_BUFFERS)]
@@ -66,8 +67,23 @@ class CudaMemory:
     def release(self) -> None:
         """Give back what the session has held."""
         with self._device:
+            _share(self._cupy, self, 0)
             self._cupy.get_default_memory_pool().free_all_blocks()
             self._cupy.get_default_pinned_memory_pool().free_all_blocks()
+
+
+#: budgets of the sessions open in this process, by session: they share one memory pool
+_budgets: dict[int, int] = {}
+_sharing = Lock()
+
+
+def _share(cupy: Any, session: CudaMemory, budget: int) -> None:
+    """Let the pool hold what all open sessions may use together; a budget of 0 leaves."""
+    with _sharing:
+        _budgets.pop(id(session), None)
+        if budget:
+            _budgets[id(session)] = budget
+        cupy.get_default_memory_pool().set_limit(size=sum(_budgets.values()))
 
 
 class _Slot:

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from brainforge.kernels.device.scratch import batch
 from brainforge.kernels.namespace import namespace, to_device
 from brainforge.kernels.overlap_save import LINE_ENDS, FirPlan, check_rows
-
-#: bytes of a batch of blocks in time; spectra and results take as much again
-_BATCH = 512 << 20
 
 
 def overlap_save(x: Any, plan: FirPlan, *, out: Any = None, n_threads: int = 1) -> Any:
@@ -20,7 +18,7 @@ def overlap_save(x: Any, plan: FirPlan, *, out: Any = None, n_threads: int = 1) 
     n_channels = x.shape[0]
     if not n_channels or not n_out:
         return xp.zeros((n_channels, n_out), dtype=xp.float32, device=x.device)
-    rows = max(_BATCH // (4 * plan.n_fft), 1)
+    rows = batch(12 * plan.n_fft)
     pieces = []
     for begin in range(0, n_out, plan.block):
         end = min(begin + plan.block, n_out) + 2 * plan.half

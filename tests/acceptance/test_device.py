@@ -5,6 +5,8 @@ The device is a stand-in: strict arrays that nothing leaves unseen, CUDA sources
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,17 @@ def test_too_little_memory_gives_a_smaller_budget(recording, on_cpu, monkeypatch
     assert [device.budget for device in opened] == [1 << 30, 1 << 29]
     assert_same(result, on_cpu)
     assert any("with less memory" in warning for warning in result.warnings)
+
+
+def test_two_patients_share_a_device(recording, on_cpu, monkeypatch):
+    with as_cuda(monkeypatch, budget=1 << 30) as opened, ThreadPoolExecutor(2) as pool:
+        backend = Backend("cuda", 1, memory=1 << 28)
+        jobs = [pool.submit(bf.process, recording, backend=backend) for _ in range(2)]
+        results = [job.result() for job in jobs]
+    assert [device.budget for device in opened] == [1 << 28, 1 << 28]
+    for result in results:
+        assert_same(result, on_cpu)
+        assert not any("processed again" in warning for warning in result.warnings)
 
 
 def test_other_errors_are_not_hidden(recording, monkeypatch):
