@@ -14,7 +14,7 @@ from brainforge.backend import Backend
 from brainforge.recipe import Recipe
 
 #: raised whenever the numbers that the same recipe gives for the same samples change
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 _PACKAGES = ("numpy", "scipy", "numba", "mne", "zarr", "plotly")
 
