@@ -68,7 +68,7 @@ def build(material: Material) -> Comparison:
         return [
             Figure("largest absolute difference", float(np.abs(got - want)[lower].max()), 1e-6),
             Figure(
-                f"the recipe's six samples per hertz ({spent:.3g} s on 2 threads, once): RMS "
+                f"the recipe's four samples per hertz ({spent:.3g} s on 2 threads, once): RMS "
                 "difference from every sample", rms,
             ),
         ]  # fmt: skip
