@@ -132,7 +132,7 @@ def sosfilt(
     Raises
     ------
     KernelInputError
-        Where shapes or types do not fit.
+        Where shapes or types do not fit, or samples are not finite (a device does not look).
 
     Notes
     -----
@@ -142,6 +142,11 @@ def sosfilt(
     check_state(state.shape, state.dtype.name, len(sections), x.shape[1])
     if not state.flags.c_contiguous:
         raise KernelInputError(where="state", expected="C order", got="another")
+    if not np.isfinite(x).all():
+        # once inside the state it would never leave
+        raise KernelInputError(
+            where="x", expected="finite samples", got="NaN or infinity", fix="bridge them first"
+        )
     if out is None:
         out = np.empty(x.shape, x.dtype)
     if out.shape != x.shape or out.dtype.name not in _FLOATS or not out.flags.c_contiguous:

@@ -222,11 +222,16 @@ def roll(
         state.forget()
     if good is not None and not good.all():
         x = np.where(good[:, None], x, np.float32(0))
+    at = hop % plan.n_hops
+    newest = np.matmul(plan.waves[at], x.T)
+    if not np.isfinite(newest[:1]).all():
+        raise KernelInputError(
+            where="x", expected="finite samples", got="NaN or infinity", fix="call them not good"
+        )
+    if good is not None:
         state.age[~good] = -1
     state.age += 1
     state.next_hop = hop + 1
-    at = hop % plan.n_hops
-    newest = np.matmul(plan.waves[at], x.T)
     swap(state.pieces[at], newest, state.total)
     # the window begins where the next hop's place in the ring is
     angle = 2 * np.pi * ((at + 1) % plan.n_hops) / plan.n_hops

@@ -115,6 +115,7 @@ def test_bad_input_is_refused():
     x, state = np.zeros((5, 3)), np.zeros((7, 2, 3))
     for args, options, text in (
         ((x.astype(np.int16), SOS, state), {}, "x: expected float32"),
+        ((x + np.nan, SOS, state), {}, "x: expected finite"),
         ((x, SOS[:, :5], state), {}, "sections x 6"),
         ((x, 2 * SOS, state), {}, "a0 = 1"),
         ((x, SOS, state[:6]), {}, "state: .* shape \\(7, 2, 3\\)"),

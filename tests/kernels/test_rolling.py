@@ -180,6 +180,9 @@ def test_bad_input_is_refused():
     roll(state, PLAN, x, 5)
     with pytest.raises(KernelInputError, match="6 or later"):
         roll(state, PLAN, x, 5)
+    with pytest.raises(KernelInputError, match="x: expected finite"):
+        roll(state, PLAN, x + np.float32("nan"), 6)
+    assert not roll(state, PLAN, x, 6).any()
     csd = CsdState.empty(PLAN, 3)
     with pytest.raises(KernelInputError, match="spectra"):
         add_csd(csd, PLAN, x, 1.0)
