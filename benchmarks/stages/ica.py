@@ -14,10 +14,11 @@ from brainforge.kernels.gram import gram
 from brainforge.kernels.picard import picard
 from brainforge.kernels.whitening import pca_whitening
 
+# where the product's artifact stage ends its fit, and the peer beside it: a share of the gradient's
+# sampling error, one over the root of the number of samples
+from brainforge.learners.artifact_separation import GRADIENT_SHARE as GRADIENT_SHARE
+
 N_COMPONENTS, TOL, MAX_ITER = 40, 1e-6, 500
-#: a fit may end at this share of its gradient's sampling error, one over the root of the number
-#: of samples; that is where the product's artifact stage ends, and the peer beside it
-GRADIENT_SHARE = 0.1
 #: excess kurtosis from which a component counts as non-Gaussian
 KURTOSIS = 0.5
 

@@ -86,7 +86,7 @@ def separate(plan: Plan, traces: Traces, threads: int, start: Floats | None = No
         raise as_input_error(error) from error
     part = Separation(fit.matrix, dewhitener @ np.linalg.inv(fit.matrix))
     # the fit keeps unit variance on the samples it saw
-    part = unit_variance(part, mean_products(x) if step > 1 else None)
+    part = unit_variance(part, None)
     order = np.argsort(-_strength(part, plan.white), kind="stable")
     return Separation(part.unmixing[order], part.topographies[:, order], _fit_note(fit, step))
 
