@@ -62,7 +62,7 @@ class WorkingCopy:
         held_bytes: int = HELD_BYTES,
         device_bytes: int | None = None,
     ) -> None:
-        self.info = info
+        self.info, self.device_bytes = info, device_bytes
         self._left, self._device_left, self._offset = held_bytes, device_bytes, 0
         #: an empty array of the device that blocks come from
         self._place: Any = None
@@ -163,6 +163,14 @@ class WorkingCopy:
         """Yield the blocks in the order they were written."""
         for entry in self._entries:
             yield self._read(entry)
+
+    def take(self) -> Iterator[Block]:
+        """Yield the blocks in order and let go of each before the next: they can be had once.
+
+        What is made of them may be kept instead without twice the memory.
+        """
+        while self._entries:
+            yield self._read(self._entries.pop(0))
 
     def window(self, start: int, stop: int) -> Block:
         """Return the samples [start, stop) of one continuous stretch as one Block."""

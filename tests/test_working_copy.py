@@ -77,3 +77,16 @@ def test_blocks_of_a_device_stay_there_or_come_back_to_it(
         window = copy.window(13, 18)
         joined = np.concatenate([written[0].data, written[1].data], axis=1)
         np.testing.assert_array_equal(to_host(window.data), joined[:, 3:8])
+
+
+def test_blocks_that_are_taken_are_let_go() -> None:
+    written = _blocks()
+    with WorkingCopy(INFO, held_bytes=70) as copy:
+        for block in written:
+            copy.write(block)
+        taken = copy.take()
+        np.testing.assert_array_equal(next(taken).data, written[0].data)
+        assert copy.n_blocks == 2
+        for a, b in zip(written[1:], taken, strict=True):
+            np.testing.assert_array_equal(a.data, b.data)
+        assert list(copy.blocks()) == []

@@ -159,7 +159,9 @@ class FirstPass:
         line = self.info.line_freq if f.notch else None
         self.stage = FusedFir(f.l_freq, f.h_freq, line, decim=self.decim)
         self._fir = self.stage.bind(self.info, self._shared)
-        self.working = WorkingCopy(self._fir.info, self.folder)
+        # what does not fit beside the intermediate arrays of a session goes by way of the host
+        room = self.device.budget // 2
+        self.working = WorkingCopy(self._fir.info, self.folder, device_bytes=room)
         self.gram = GramMeasure(self._fir.info, self._shared)
         s, out = self.recipe.spectra, self._fir.info
         self.psd = WelchMeasure(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from brainforge.backend import Backend
 from brainforge.block import Block, Mask
 from brainforge.info import Info
-from brainforge.kernels.apply import apply_matrix
+from brainforge.kernels.apply import apply_low_rank, apply_matrix, low_rank
 from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.learners.references import REFERENCE_KINDS, learn_references
 from brainforge.measures.gram import GramMeasure, GramResult
@@ -38,13 +36,17 @@ def without_references(
     if operator.is_identity:
         return working, gram, operator.description
     # the identity on all other channels: what is filtered is finite, so they stay as they are
-    matrix = operator.expand(info.names).matrix.astype(np.float32)
+    matrix = operator.expand(info.names).matrix
+    update = low_rank(matrix)
     references = set(info.names_of(*REFERENCE_KINDS))
-    out = WorkingCopy(working.info, folder)
+    out = WorkingCopy(working.info, folder, device_bytes=working.device_bytes)
     measure = GramMeasure(working.info, backend)
     with single_threaded_blas():
-        for block in working.blocks():
-            data = apply_matrix(matrix, block.data, n_threads=backend.threads)
+        for block in working.take():
+            if update is None:
+                data = apply_matrix(matrix, block.data, n_threads=backend.threads)
+            else:
+                data = apply_low_rank(update, block.data, n_threads=backend.threads)
             masks = tuple(_widened(m, references) for m in block.masks)
             regressed = Block(data, working.info, block.start, masks)
             out.write(regressed)
