@@ -8,9 +8,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brainforge.block import Cause, Mask, good_samples
+from brainforge.block import Cause, Mask, RawBlock, good_samples
 from brainforge.info import Channel, Info
-from brainforge.masks import masks_from_state, masks_to_state, normal_masks, true_runs
+from brainforge.masks import (
+    bad_samples,
+    masks_from_state,
+    masks_to_state,
+    normal_masks,
+    true_runs,
+)
 
 INFO = Info(100.0, (Channel("A", "mag"), Channel("B", "mag")))
 MASK = st.builds(
@@ -38,3 +44,14 @@ def test_normal_form_covers_the_same_samples_once(masks, at):
 def test_true_runs():
     assert true_runs(np.array([True, False, True, True])) == [(0, 1), (2, 4)]
     assert true_runs(np.zeros(0, bool)) == []
+
+
+@settings(max_examples=60, derandomize=True)
+@given(masks=st.lists(MASK, max_size=6))
+def test_bad_samples_are_those_that_are_not_good(masks):
+    block = RawBlock(np.zeros((INFO.n_channels, 40), np.int16), INFO, 20, tuple(masks))
+    picked = {name: i for i, name in enumerate(INFO.names[1:])}
+    touched, bad = bad_samples(block, picked)
+    want = ~good_samples(block.masks, INFO, block.start, block.stop)[1:]
+    assert touched.tolist() == np.flatnonzero(want.any(axis=1)).tolist()
+    np.testing.assert_array_equal(bad, want[touched])
