@@ -160,27 +160,6 @@ def emphasised(bins: npt.NDArray[np.intp], n_times: int) -> npt.NDArray[np.compl
     return factor
 
 
-def demean(
-    epoch: npt.NDArray[Any], taper: npt.NDArray[np.floating[Any]]
-) -> npt.NDArray[np.float32]:
-    """Return an epoch without its mean, tapered; a flat channel becomes exactly zero.
-
-    Parameters
-    ----------
-    epoch : array, axes (channel, time)
-    taper : array, axes (time,)
-    """
-    signal = np.asarray(epoch, dtype=np.float32)
-    out = np.empty((len(signal), 1, signal.shape[1]), dtype=np.float32)
-    window = np.ascontiguousarray(taper, dtype=np.float64)[None]
-    row = scratch("epoch of a channel", (signal.shape[1],), np.float64)
-    _taper(
-        signal, signal.view(np.int32), 0, window, np.zeros_like(window), np.ones(len(signal)),
-        row, out,
-    )  # fmt: skip
-    return out[:, 0]
-
-
 @lazy_jit(["void(float32[:, :, :, ::1], int64[::1], int64, int64, float32[:, :, :, :, ::1])"])
 def _scatter(spectra: Any, bins: Any, first: Any, at: Any, chunk: Any) -> None:
     """Copy spectra (channel, taper, frequency, re/im) to one epoch of a chunk."""

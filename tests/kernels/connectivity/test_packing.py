@@ -11,7 +11,6 @@ from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.finish import finish_bands
 from brainforge.kernels.connectivity.fourier import (
     band_bins,
-    demean,
     emphasised,
     hann_taper,
     new_chunk,
@@ -84,11 +83,6 @@ def test_weak_bins_beside_strong_ones_keep_their_digits():
     wanted = spectra(x, tapers, bins)
     error = np.abs(unpacked(chunk, 3, bins, 500) - wanted).max()
     assert error < 2e-3 * np.abs(wanted).mean()
-
-
-def test_demean_leaves_flat_channels_at_zero():
-    x = np.array([[1.0, 2.0, 6.0], [0.1, 0.1, 0.1]])
-    np.testing.assert_allclose(demean(x, np.array([1.0, 2.0, 1.0])), [[-2, -2, 3], [0, 0, 0]])
 
 
 def test_buffers_lie_on_cache_lines():
