@@ -245,14 +245,13 @@ def asr_calibrate(
         Where there are fewer than twenty windows, no variance, or samples are not finite.
     """
     n_window = round(window_s * sfreq)
-    data = np.asarray(x, np.float64)
-    if data.ndim != 2 or not len(data) or n_window < 2 or data.shape[1] < 20 * n_window:
+    if x.ndim != 2 or not len(x) or n_window < 2 or x.shape[1] < 20 * n_window:
         raise KernelInputError(
             where="x",
             expected=f"channels x at least {20 * n_window} samples (20 windows)",
-            got=f"shape {data.shape}",
+            got=f"shape {x.shape}",
         )
-    if not np.isfinite(data).all() or not data.any():
+    if not np.isfinite(x).all() or not x.any():
         raise KernelInputError(
             where="x", expected="finite samples with variance", got="others", fix="mask them first"
         )
@@ -261,17 +260,18 @@ def asr_calibrate(
             where="cutoff, most", expected="above 0, and a share", got=f"{cutoff:g}, {most:g}"
         )
     sos = shaping_filter(sfreq) if shaping is None else shaping
-    y = data.T.copy()
+    y = np.array(x.T, np.float64, order="C")
     sosfilt(y, sos, steady_state(sos, y[0]), out=y)
     size = max(round(_BLOCK_S * sfreq), 2)
     scale = _typical(y, size)
-    covariance = _median_covariance(y / scale, size)
-    values, vectors = eigh(covariance)
+    y /= scale
+    values, vectors = eigh(_median_covariance(y, size))
     kept = values > _FLOOR * values[-1]
     variance, components = values[kept][::-1], vectors[:, kept].T[::-1]
-    z = components @ (y / scale).T
+    z = components @ y.T
+    del y  # a minute of hundreds of channels: one copy at a time
     thresholds = _thresholds(z, n_window, cutoff)
-    level = _level(z / thresholds[:, None], n_window, cutoff)
+    level = _level(z, thresholds, n_window, cutoff)
     count = max(round(most * len(variance)), 1)
     return AsrModel(components, scale, variance, thresholds, level, n_window, count, sos)
 
@@ -301,15 +301,17 @@ def _median_covariance(y: F64, size: int) -> F64:
 
 def _thresholds(z: F64, n_window: int, cutoff: float) -> F64:
     """Return every component's threshold from its RMS in overlapping windows."""
-    total = np.zeros((len(z), z.shape[1] + 1))
-    np.cumsum(z**2, axis=1, out=total[:, 1:])
     starts = np.arange(0, z.shape[1] - n_window + 1, max(n_window // 3, 1))
-    rms = np.sqrt((total[:, starts + n_window] - total[:, starts]) / n_window)
-    fits = np.array([clean_distribution(row) for row in rms])
-    return fits[:, 0] + cutoff * fits[:, 1]
+    total, out = np.zeros(z.shape[1] + 1), np.empty(len(z))
+    for i, row in enumerate(z):
+        np.cumsum(row**2, out=total[1:])
+        power = (total[starts + n_window] - total[starts]) / n_window
+        mean, deviation = clean_distribution(np.sqrt(np.maximum(power, 0.0)))
+        out[i] = mean + cutoff * deviation
+    return out
 
 
-def _level(z: F64, n_window: int, cutoff: float) -> float:
+def _level(z: F64, thresholds: F64, n_window: int, cutoff: float) -> float:
     """Return the threshold for the largest mean square of any direction.
 
     The thresholds hold for directions that are chosen before a window is seen. Of many
@@ -317,9 +319,8 @@ def _level(z: F64, n_window: int, cutoff: float) -> float:
     Pastur): how far, the clean windows tell.
     """
     largest = []
-    single = z.astype(np.float32)
     for start in range(0, z.shape[1] - n_window + 1, max(n_window // 2, 1)):
-        part = single[:, start : start + n_window]
+        part = (z[:, start : start + n_window] / thresholds[:, None]).astype(np.float32)
         gram = part @ part.T if len(z) <= n_window else part.T @ part
         top = len(gram) - 1
         value = eigh(gram, eigvals_only=True, subset_by_index=(top, top))[0]
