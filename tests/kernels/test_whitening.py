@@ -96,3 +96,13 @@ def test_application_to_a_block_takes_the_means_off():
         whiten(white, data[:5].astype(np.float32))
     with pytest.raises(KernelInputError, match="6 numbers"):
         whiten(white, data.astype(np.float32), mean[:4])
+
+
+def test_whitened_block_is_that_of_scikit_learn():
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    rng = np.random.default_rng(10)
+    data = rng.standard_normal((8, 8)) @ rng.standard_normal((8, 4000)) + 3
+    theirs = decomposition.PCA(5, whiten=True).fit(data.T).transform(data.T).T
+    got = whiten(pca_whitening(np.cov(data), 5), data.astype(np.float32), data.mean(axis=1))
+    sign = np.sign((got * theirs).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(sign * got, theirs, atol=1e-5)
