@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
@@ -14,62 +13,14 @@ from brainforge.backend import Backend
 from brainforge.block import Block
 from brainforge.errors import InputError
 from brainforge.info import Info
-from brainforge.kernels.namespace import namespace, to_host
+from brainforge.kernels.namespace import to_host
 from brainforge.kernels.psd import WelchPlan, folded
 from brainforge.kernels.rows import together
 from brainforge.kernels.running_power import RunningPower
+from brainforge.measures.spans import Edge, Span
 
 F64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
-
-
-@dataclass
-class _Edge:
-    """Samples from ``start`` on, axes (channel, sample), and what is masked of them.
-
-    ``marks`` has axes (mark, row/start/stop), in absolute samples; row -1 stands for all.
-    """
-
-    data: Any
-    start: int
-    marks: Index
-
-    @property
-    def stop(self) -> int:
-        return self.start + int(self.data.shape[1])
-
-    def cut(self, start: int, stop: int) -> _Edge:
-        """Return a copy of what lies inside [start, stop)."""
-        start, stop = max(start, self.start), min(stop, self.stop)
-        stop = max(start, stop)
-        data = self.data[:, start - self.start : stop - self.start]
-        marks = self.marks[(self.marks[:, 1] < stop) & (self.marks[:, 2] > start)]
-        marks[:, 1:] = np.clip(marks[:, 1:], start, stop)
-        return _Edge(namespace(data).asarray(data, copy=True), start, marks)
-
-    def joined(self, other: _Edge) -> _Edge:
-        """Return this and what follows; samples that both hold are taken once."""
-        other = other.cut(self.stop, other.stop)
-        left, right = together(self.data, other.data)
-        data = namespace(left).concat([left, right], axis=1)
-        return _Edge(data, self.start, np.concatenate([self.marks, other.marks]))
-
-
-@dataclass
-class _Span:
-    """What has been seen of [start, stop).
-
-    The ``head`` is for segments that begin before it, the ``tail`` for those that are still
-    to be summed, the first of which is number ``todo`` of the grid. ``open`` says that head
-    and tail together still hold all samples.
-    """
-
-    start: int
-    stop: int
-    todo: int
-    open: bool
-    head: _Edge
-    tail: _Edge
 
 
 class WelchMeasure:
@@ -121,7 +72,7 @@ class WelchMeasure:
         self.plan = WelchPlan(info.sfreq, n, max(round(n * (1 - overlap)), 1), window)
         self._power = RunningPower(self.plan, len(self.names))
         self._count = np.zeros(len(self.names), dtype=np.int64)
-        self._spans: list[_Span] = []
+        self._spans: list[Span] = []
 
     @property
     def n_segments(self) -> Index:
@@ -147,7 +98,7 @@ class WelchMeasure:
                 expected=f"a block that starts at sample {self._spans[-1].stop} or later",
                 got=f"one at {block.start}",
             )
-        span = self._after(left, _Edge(block.data, block.start, self._marks(block)))
+        span = self._after(left, Edge(block.data, block.start, self._marks(block)))
         touches = right is not None and right.start == span.stop
         if right is not None and touches:
             span = self._joined(span, right)
@@ -214,9 +165,9 @@ class WelchMeasure:
         for i in range(len(state["spans"])):
             s = state["spans"][str(i)]
             start, stop, todo, is_open, head_at, tail_at = s["at"]
-            head = _Edge(np.array(s["head"]), head_at, np.array(s["head_marks"]))
-            tail = _Edge(np.array(s["tail"]), tail_at, np.array(s["tail_marks"]))
-            self._spans.append(_Span(start, stop, todo, bool(is_open), head, tail))
+            head = Edge(np.array(s["head"]), head_at, np.array(s["head_marks"]))
+            tail = Edge(np.array(s["tail"]), tail_at, np.array(s["tail_marks"]))
+            self._spans.append(Span(start, stop, todo, bool(is_open), head, tail))
 
     def _marks(self, block: Block) -> Index:
         """Return the masks of a block by row, inside the block."""
@@ -233,20 +184,20 @@ class WelchMeasure:
         """Return the number of the last segment that ends by ``stop``."""
         return (stop - self.plan.n_per_seg) // self.plan.step
 
-    def _after(self, left: _Span | None, new: _Edge) -> _Span:
+    def _after(self, left: Span | None, new: Edge) -> Span:
         """Return the span of new samples in a stream, behind what was seen before."""
         if left is not None and left.stop == new.start:
             return self._continued(left, new)
         todo = -(-new.start // self.plan.step)
         nothing = new.cut(new.start, new.start)
-        span = self._continued(_Span(new.start, new.start, todo, True, nothing, nothing), new)
+        span = self._continued(Span(new.start, new.start, todo, True, nothing, nothing), new)
         if left is None:
             return span
         # A gap in a stream is never filled later: its two sides need not be kept.
         self._sum(left.tail, left.todo, self._last_whole(left.stop))
-        return _Span(left.start, span.stop, span.todo, False, left.head, span.tail)
+        return Span(left.start, span.stop, span.todo, False, left.head, span.tail)
 
-    def _continued(self, span: _Span, new: _Edge) -> _Span:
+    def _continued(self, span: Span, new: Edge) -> Span:
         """Sum the segments that new samples complete, but for the first half of a last pair."""
         last = self._last_whole(new.stop)
         if last % 2 == 0:
@@ -262,9 +213,9 @@ class WelchMeasure:
         if span.open and head.stop - head.start < n_head and head.stop == span.stop:
             head = head.joined(new.cut(new.start, span.start + n_head))
         still = span.open and todo == span.todo
-        return _Span(span.start, new.stop, todo, still, head, tail)
+        return Span(span.start, new.stop, todo, still, head, tail)
 
-    def _joined(self, left: _Span, right: _Span) -> _Span:
+    def _joined(self, left: Span, right: Span) -> Span:
         """Join two spans that touch, and sum the segments that lie across."""
         if right.open:
             return self._continued(left, right.head.joined(right.tail))
@@ -274,7 +225,7 @@ class WelchMeasure:
         head, n_head = left.head, self.plan.n_per_seg - 1
         if left.open and head.stop - head.start < n_head and head.stop == left.stop:
             head = head.joined(right.head).cut(left.start, left.start + n_head)
-        return _Span(left.start, right.stop, right.todo, False, head, right.tail)
+        return Span(left.start, right.stop, right.todo, False, head, right.tail)
 
     def _keep(self, marks: Index, begin: int, end: int) -> npt.NDArray[np.bool_]:
         """Return which segments ``begin`` to ``end`` are free of marks, axes (row, segment)."""
@@ -285,11 +236,11 @@ class WelchMeasure:
             keep[row if row >= 0 else slice(None), max(lo, 0) : max(hi, 0)] = False
         return keep
 
-    def _sum(self, old: _Edge, first: int, last: int, new: _Edge | None = None) -> None:
+    def _sum(self, old: Edge, first: int, last: int, new: Edge | None = None) -> None:
         self._count = self._count + self._add(self._power, old, first, last, new)
 
     def _add(
-        self, power: RunningPower, old: _Edge, first: int, last: int, new: _Edge | None = None
+        self, power: RunningPower, old: Edge, first: int, last: int, new: Edge | None = None
     ) -> Index:
         """Add segments ``first`` to ``last`` to sums; return how many there were."""
         if last < first:
