@@ -29,7 +29,7 @@ def row(kernel: Kernel) -> str:
     how = "–" if kernel.device is None else "CUDA source" if kernel.raw else "portable"
     tolerance = f"{kernel.tolerance:.0e}" if kernel.device else ""
     note = (kernel.supports or kernel.why_not).replace("|", "\\|")
-    return f"| `{kernel.name}` | Numba or SciPy | {how} | {tolerance} | {note} |\n"
+    return f"| `{kernel.name}` | yes | {how} | {tolerance} | {note} |\n"
 
 
 def page() -> str:

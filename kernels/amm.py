@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.field_split import FieldSplit, checked_good, seen_columns
 from brainforge.kernels.sensors import SensorPoints
 from brainforge.kernels.spheroidal import spheroidal_inside, spheroidal_outside
@@ -176,6 +177,7 @@ def least_channels(n_fields: int) -> int:
     return int(np.ceil(CHANNELS_PER_FIELD * n_fields))
 
 
+@kernel(device=None, why_not="built once from sensor positions, channels x channels")
 def amm_split(inside: Floats, outside: Floats, good: npt.ArrayLike | None = None) -> FieldSplit:
     """Return the model over the good channels: outside removed, then what inside explains kept.
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,6 +54,7 @@ class Beamformer:
         return np.einsum("sc,cd,sd->s", self.weights, covariance, self.weights, optimize=True)
 
 
+@kernel(device=None, why_not="works on a channels x channels matrix once")
 def lcmv(
     leadfield: Floats,
     covariance: Floats,

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.harmonics import n_harmonics, regular_fields
 from brainforge.kernels.sensors import SensorPoints
 
@@ -100,6 +101,7 @@ def removal(
     return matrix, subspace(basis[use], tolerance).shape[1]
 
 
+@kernel(device=None, why_not="built once from sensor positions, channels x channels")
 def hfc_operator(basis: Floats, good: npt.NDArray[np.bool_] | None = None) -> tuple[Floats, int]:
     """Return `removal` of the fields of `hfc_basis`.
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.harmonics import irregular_fields, regular_fields
 from brainforge.kernels.sensors import SensorPoints
 
@@ -125,6 +126,7 @@ def far_covariance(
     return out
 
 
+@kernel(device=None, why_not="works on a channels x channels matrix once")
 def repair_weights(covariance: Floats, good: npt.NDArray[np.bool_], noise: Floats) -> Floats:
     """Return the weights that tell bad channels from good ones.
 

@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.hfc import removal
 
 Floats = npt.NDArray[np.float64]
 
 
+@kernel(device=None, why_not="works on a channels x channels matrix once")
 def ssp_projector(
     vectors: Floats, good: npt.NDArray[np.bool_] | None = None, tolerance: float = 1e-2
 ) -> tuple[Floats, int]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
+from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.field_split import FieldSplit, checked_good, seen_columns
 from brainforge.kernels.harmonics import irregular_fields, n_harmonics, regular_fields
 from brainforge.kernels.sensors import SensorPoints
@@ -77,6 +78,7 @@ def _seen(sensors: SensorPoints, fields: Floats) -> Floats:
     return basis[:, seen_columns(fields, basis, sensors.directions)]
 
 
+@kernel(device=None, why_not="built once from sensor positions, channels x channels")
 def sss_split(
     inside: Floats,
     outside: Floats,

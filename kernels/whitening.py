@@ -100,6 +100,7 @@ def estimate_rank(eigenvalues: Floats) -> int:
     return int(ends[0]) if ends else above
 
 
+@kernel(device=None, why_not="decomposes a channels x channels matrix in float64 once")
 def pca_whitening(
     covariance: Floats,
     n_components: int | None = None,
