@@ -17,6 +17,7 @@ from brainforge.errors import InputError
 from brainforge.kernels.band_limit import band_limit
 from brainforge.kernels.event_sums import add_stretches
 from brainforge.kernels.namespace import namespace, rows_of, to_device, to_host
+from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.learners.traces import Working, believed, used_columns
 from brainforge.operator import Operator
 from brainforge.result import EventTrain
@@ -85,42 +86,47 @@ def locked_reduction(
     if not lags[0] < lags[1]:
         raise InputError(where="lags", expected="first below last", got=f"{lags}")
     info = working.info.pick(operator_before.names)
-    used = used_columns(operator_before.matrix) | used_columns(
-        operator_after.pick(operator_before.names).matrix
-    )
+    before, after = operator_before.matrix, operator_after.pick(operator_before.names).matrix
+    used = used_columns(before) | used_columns(after)
     needed = tuple(n for n, u in zip(info.names, used) if u)
     sfreq, decim = working.info.sfreq, working.info.decim
     first, last = round((lags[0] - PAD) * sfreq), round((lags[1] + PAD) * sfreq) + 1
     events = [np.sort(np.asarray(t.samples, dtype=np.int64)) // decim for t in trains]
     sums = _accumulate(working, info.names, needed, events, first, last, n_threads)
-    before, after = operator_before.matrix, operator_after.pick(operator_before.names).matrix
+    shown = np.array([c.kind in MEG_KINDS and not c.bad for c in info.channels], dtype=bool)
+    shown &= np.any(before != 0, axis=1)
+    names = tuple(n for n, s in zip(info.names, shown) if s)
+    kinds = np.array([c.kind for c, s in zip(info.channels, shown) if s])
     pad = round(PAD * sfreq)
     times = (np.arange(first, last) / sfreq)[pad:-pad]
-    meg = np.array([c.kind in MEG_KINDS for c in info.channels])
-    alive = meg & np.any(before != 0, axis=1) & np.array([not c.bad for c in info.channels])
-    names = tuple(n for n, a in zip(info.names, alive) if a)
-    kinds = np.array([c.kind for c, a in zip(info.channels, alive) if a])
     out = []
     for train, part in zip(trains, sums):
-        n = part.n
-        if not n or not alive.any():
-            out.append(train)
-            continue
-        raw = np.stack([part.sums.sum(axis=0), part.sums[0] - part.sums[1]]) / n
-        low = band_limit(raw, sfreq, 0.0, H_FREQ)[..., pad:-pad]
-        mean_before, mean_after = before[alive] @ low[0], after[alive] @ low[0]
-        scale = _noise_by_kind(before[alive] @ low[1], kinds)
-        out.append(
-            replace(
-                train,
-                reduction_db=_reduction_db(mean_before, mean_after, scale),
-                channel_names=names,
-                lags=times,
-                average_before=mean_before,
-                average_after=mean_after,
-            )
-        )
+        if part.n and names:
+            raw = np.stack([part.sums.sum(axis=0), part.sums[0] - part.sums[1]]) / part.n
+            low = band_limit(raw, sfreq, 0.0, H_FREQ)[..., pad:-pad]
+            average = _with_averages(train, low, (before[shown], after[shown]), kinds)
+            train = replace(average, channel_names=names, lags=times)
+        out.append(train)
     return tuple(out)
+
+
+def _with_averages(
+    train: EventTrain, low: Floats, matrices: tuple[Floats, Floats], kinds: npt.NDArray[np.str_]
+) -> EventTrain:
+    """Return a train with its averages and reduction.
+
+    ``low`` holds the average of the channels as they are and half the difference between even
+    and odd events, axes (average/difference, channel, lag); ``matrices`` are the operators.
+    """
+    with single_threaded_blas():
+        before, after = (matrix @ low[0] for matrix in matrices)
+        scale = _noise_by_kind(matrices[0] @ low[1], kinds)
+    return replace(
+        train,
+        reduction_db=_reduction_db(before, after, scale),
+        average_before=before,
+        average_after=after,
+    )
 
 
 def _noise_by_kind(noise: Floats, kinds: npt.NDArray[np.str_]) -> Floats:
