@@ -1,4 +1,4 @@
-"""The live stages beside their peers, on one core: biquads, ZapLine, ASR.
+"""The live stages beside their peers, on one core: biquads, coherence, ZapLine, ASR.
 
 ``python -m benchmarks.live_peers [--seconds 60] [--json PATH]``. Both sides get the same samples
 in the same run, taking turns where they are short. Accuracy stands beside every ratio: what was
@@ -24,10 +24,15 @@ from scipy import signal
 
 from benchmarks.live_block import BLOCK, N_CHANNELS, SFREQ, one_core
 from benchmarks.machine import account
+from brainforge.backend import Backend
+from brainforge.block import Block
+from brainforge.info import Channel, Info
 from brainforge.kernels.asr import AsrState, Removal, asr_assess, asr_remove
 from brainforge.kernels.asr_fit import AsrModel, asr_calibrate
 from brainforge.kernels.iir import design_causal, sosfilt
 from brainforge.kernels.zapline import zapline
+from brainforge.measures.bands import BANDS
+from brainforge.measures.rolling import RollingMeasure
 
 RESULTS = Path(__file__).parent / "results" / "live_peers.json"
 F64 = npt.NDArray[np.float64]
@@ -129,6 +134,49 @@ def _rms(x: F64) -> float:
     return float(np.sqrt(np.mean(np.square(x))))
 
 
+def connectivity(n_channels: int) -> dict[str, Any]:
+    """Bring coherence of all pairs in five bands up to date; mne-connectivity on 30 epochs."""
+    from mne_connectivity import spectral_connectivity_epochs
+
+    info = Info(SFREQ, tuple(Channel(f"M{i}", "mag") for i in range(n_channels)))
+    n, window = round(60 * SFREQ), round(2 * SFREQ)
+    rng = np.random.default_rng(8)
+    x = 50 * rng.standard_normal((n_channels, n), dtype=np.float32)
+    sos = signal.butter(4, (8, 13), "bandpass", fs=SFREQ, output="sos")
+    x[:2] += 250 * signal.sosfilt(sos, rng.standard_normal(n)).astype(np.float32)
+    measure, blocks = RollingMeasure(info, Backend(n_threads=1)), range(0, n, BLOCK)
+    seconds = [
+        seconds_of(partial(measure.update, Block(x[:, a : a + BLOCK], info, a)))[0] for a in blocks
+    ]
+    got = measure.result()
+    epochs = x.reshape(n_channels, -1, window).transpose(1, 0, 2)
+    edges = np.array(list(BANDS.values()))
+    peer = partial(
+        spectral_connectivity_epochs, epochs, method="coh", mode="fourier", sfreq=SFREQ,
+        fmin=tuple(edges[:, 0]), fmax=tuple(edges[:, 1]), faverage=True, verbose=False,
+    )  # fmt: skip
+    runs = [seconds_of(peer) for _ in range(2)]
+    theirs = runs[0][1].get_data("dense")[:, :, got.bands.index("alpha")]
+    alpha = got.coherence[got.bands.index("alpha")]
+    own = 1e3 * np.array(seconds[-len(seconds) // 2 :])
+    other = 1e3 * min(s for s, _ in runs)
+    return {
+        "title": f"coherence brought up to date by 50 ms, five bands, {n_channels} channels",
+        "peer": "mne_connectivity.spectral_connectivity_epochs, fourier, 30 epochs of 2 s",
+        "ours_ms": float(np.median(own)),
+        "ours_p99_ms": float(np.percentile(own, 99)),
+        "peer_ms": other,
+        "ratio": float(other / np.median(own)),
+        "target_ms": 50.0,
+        "accuracy": {
+            "planted pair": float(alpha[0]),
+            "planted pair, of the peer": float(theirs[1, 0]),
+            "independent pairs, mean": float(alpha[1:].mean()),
+            "independent pairs, mean, of the peer": float(theirs[2:, :2].mean()),
+        },
+    }
+
+
 def bursts(n: int, n_channels: int) -> tuple[F64, npt.NDArray[np.bool_]]:
     """Return planted artifacts of half a second, axes (channel, sample), and where they are."""
     out, where, rng = np.zeros((n_channels, n)), np.zeros(n, bool), np.random.default_rng(6)
@@ -199,7 +247,12 @@ def measure(seconds: float, n_channels: int = N_CHANNELS) -> dict[str, Any]:
     with one_core(), warnings.catch_warnings():
         # the peers' warnings are theirs
         warnings.simplefilter("ignore")
-        rows = [biquads(n_channels), mains(n_channels), artifacts(seconds, n_channels)]
+        rows = [
+            biquads(n_channels),
+            connectivity(n_channels),
+            mains(n_channels),
+            artifacts(seconds, n_channels),
+        ]
     return {**found, "clock": "CPU time of the thread, one core, BLAS on one thread", "rows": rows}
 
 

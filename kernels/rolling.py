@@ -142,6 +142,7 @@ class RollingState:
 
 @lazy_jit(["void(float32[:,::1], Array(float32, 2, 'C', readonly=True), float64[:,::1])"])
 def swap(oldest: Any, newest: Any, total: Any) -> None:
+    """Put the newest piece in the place of the oldest, and into the sum of all."""
     for r in range(oldest.shape[0]):
         old, new, row = oldest[r], newest[r], total[r]
         for c in range(old.size):
