@@ -35,6 +35,8 @@ from brainforge.kernels.vectors import (
     unpack,
 )
 
+#: samples summed in float32
+_TOGETHER: Final = 25
 #: the exponent's bits of a float32, which are all set in infinity and NaN
 _INFINITY: Final = 0x7F800000
 
@@ -151,20 +153,29 @@ _differ: Any = intrinsic(_emit_differ)
 
 @lazy_jit()
 def _centre(raw: Any, n_times: int, gains: Any, room: Any, lines: Any) -> int:
-    """Fill lines with each lane's mean and gain; return the largest exponent's bits."""
-    found = no_sums(3)
-    for t in range(n_times):
-        found = _look(found, raw, t * SAMPLE)
-    room[:] = 0
-    add_to(found, room, 0)
-    most = 0
-    bits = room.view(np.int32)
+    """Fill lines with each lane's mean and gain; return the largest exponent's bits.
+
+    The mean has to be right to the last digit: within a taper's bandwidth of 0 Hz it leaks.
+    """
+    most, bits = 0, room.view(np.int32)
+    for lane in range(2 * WIDTH):
+        lines[lane] = 0.0
+    for begin in range(0, n_times, _TOGETHER):
+        found = no_sums(3)
+        for t in range(begin, min(begin + _TOGETHER, n_times)):
+            found = _look(found, raw, t * SAMPLE)
+        for i in range(3 * WIDTH):
+            room[i] = 0
+        add_to(found, room, 0)
+        for lane in range(WIDTH):
+            lines[lane] += room[lane]
+            # whether it has moved at all
+            lines[WIDTH + lane] += bits[WIDTH + lane] != 0
+            most = max(most, bits[2 * WIDTH + lane])
     for lane in range(WIDTH):
-        lines[lane] = np.float64(raw[lane]) + np.float64(room[lane]) / n_times
+        lines[lane] = np.float64(raw[lane]) + lines[lane] / n_times
         # a flat epoch has no phase: rounding of its mean must not give it one
-        flat = bits[WIDTH + lane] == 0
-        lines[WIDTH + lane] = 0.0 if flat else gains[lane]
-        most = max(most, bits[2 * WIDTH + lane])
+        lines[WIDTH + lane] = gains[lane] if lines[WIDTH + lane] > 0 else 0.0
     return most
 
 
