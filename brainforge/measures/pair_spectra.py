@@ -56,6 +56,7 @@ class PairSpectra:
         self._grid = band_bins(length, sfreq, bands)
         self._tapers = make_tapers(mode, length)
         self._capacity = most_pending or chunk_epochs(len(self._tapers))
+        self._often = most_pending is not None
         self._sums = PairSums(
             len(self._grid.bins), n_channels, len(self._tapers), needed_sums(methods)
         )
@@ -76,6 +77,8 @@ class PairSpectra:
             Where an epoch holds NaN or infinity that no mask covers; those up to the last
             whole chunk before it are taken.
         """
+        if self._often and len(epochs):
+            self._sums.reserve(epochs[0])
         while len(epochs):
             chunk = self._chunk = self._chunk_beside(epochs[0])
             some = epochs[: self._capacity - self._packed]

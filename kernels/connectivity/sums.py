@@ -236,6 +236,12 @@ class PairSums:
         add_epochs(chunk, n_epochs, values, power, self.names, n_threads=n_threads)
         self.n_epochs += n_epochs
 
+    def reserve(self, like: Any) -> None:
+        """Take the memory of the sums now, where ``like`` is: first touch is half a second."""
+        if self.values is None:
+            values, _ = self._allocated(like)
+            values[...] = 0.0
+
     def merge(self, other: Self) -> None:
         """Add the sums of another instance of the same shape."""
         mine = (self.names, self.n_bins, self.n_channels, self.n_tapers)
