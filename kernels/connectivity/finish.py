@@ -18,8 +18,8 @@ from brainforge.kernels.namespace import is_device, namespace, to_host
 from brainforge.kernels.parallel import parallel_map
 from brainforge.kernels.scratch import scratch
 
-#: bins finished at a time, so that threads share wide and narrow bands evenly
-_BINS: Final = 8
+#: bins finished at a time: threads share wide bands, and their number changes no bit
+_BINS: Final = 16
 #: pairs finished at a time: seven pending sums of them stay in the second-level cache
 _PAIRS: Final = 16_000
 
@@ -175,11 +175,10 @@ def band_means(
     n_threads : int
     """
     adder = _BandAdder(power, values, n_epochs, names, rows, pending)
-    step = _BINS if n_threads > 1 else max(map(len, bands), default=1)
     work = [
-        (b, [int(f) for f in bins[at : at + step]])
+        (b, [int(f) for f in bins[at : at + _BINS]])
         for b, bins in enumerate(bands)
-        for at in range(0, len(bins), step)
+        for at in range(0, len(bins), _BINS)
     ]
     done = parallel_map(lambda w: adder.total(w[1]), work, n_threads)
     means = np.zeros((len(bands), len(rows), n_pairs(power.shape[1])), dtype=np.float32)

@@ -129,6 +129,18 @@ def test_blocks_on_a_device_stay_there(mode):
         np.testing.assert_allclose(again[name], value, atol=1e-5, err_msg=name)
 
 
+def test_the_number_of_threads_changes_no_bit():
+    found = []
+    for n_threads in (1, 3):
+        bands = {"wide": (2.0, 40.0), "alpha": (8.0, 13.0)}
+        measure = ConnectivityMeasure(INFO, Backend(n_threads=n_threads), bands=bands, methods=ALL)
+        for block in gapped():
+            measure.update(block)
+        found.append(flat_numbers(measure.result()))
+    for name, value in found[0].items():
+        np.testing.assert_array_equal(found[1][name], value, err_msg=name)
+
+
 def test_values_that_are_not_finite_are_named_on_a_device_too():
     measure = ConnectivityMeasure(INFO, methods=("wpli",))
     with fake_device(), pytest.raises(InputError, match="finite samples outside the masks"):
