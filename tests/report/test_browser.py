@@ -16,6 +16,9 @@ ARGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # a page behind another one gets no animation frames, and waiting for one would never end
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
 ]
 WATCH = (
     "addEventListener('securitypolicyviolation', e => console.error('policy', e.violatedDirective))"
@@ -59,6 +62,7 @@ class Visit:
             viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
         )
         self.page = context.new_page()
+        self.page.bring_to_front()
         self.page.add_init_script(WATCH)
         self.said, self.asked = [], []
         self.page.on("console", lambda m: self.said.append(m.text))
