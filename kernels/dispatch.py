@@ -100,7 +100,10 @@ class _Check:
             got = f"{dtype_name(array)} of shape {tuple(array.shape)}"
         else:
             return
-        raise KernelInputError(where=self._argument, expected=self._wanted, got=got)
+        axes = self._wanted.partition(" ")[2]
+        raise KernelInputError(
+            where=self._argument, expected=f"{' or '.join(self._dtypes)}, axes {axes}", got=got
+        )
 
     def _fits(self, ndim: int) -> bool:
         return ndim >= self._ndim if self._any_more else ndim == self._ndim
