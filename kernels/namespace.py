@@ -149,6 +149,9 @@ def dtype_name(array: Any) -> str:
 
 
 def contiguous(array: Any) -> Any:
-    """Return the array in C order, copied only where it is not."""
+    """Return the array in C order, copied only where it is not (or nobody can tell)."""
     xp = namespace(array)
-    return xp.reshape(xp.reshape(array, (-1,)), array.shape)
+    if hasattr(xp, "ascontiguousarray"):
+        return xp.ascontiguousarray(array)
+    # reshaping alone may give a view with steps; what is joined is new, and in order
+    return xp.reshape(xp.concat([xp.reshape(array, (-1,))]), array.shape)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ OPTIONS = ("--std=c++17",)
 Grid = tuple[int, ...]
 Constant = int | float | str
 Constants = tuple[tuple[str, Constant], ...]
+#: what CUDA allows of blocks along each axis, and of threads in a block
+MOST_BLOCKS = (2**31 - 1, 65_535, 65_535)
+MOST_THREADS = 1024
 #: runs (file, function, grid, block, arguments, constants)
 Launcher = Callable[[str, str, Grid, Grid, Sequence[Any], Constants], None]
 
@@ -84,17 +88,20 @@ def launch(
     Raises
     ------
     KernelInputError
-        For an argument of another kind, or an array that is not C-contiguous.
+        For an argument of another kind, an array that is not C-contiguous, or more blocks or
+        threads than CUDA allows.
     """
     for at, arg in enumerate(args):
-        if not (is_device(arg) or isinstance(arg, np.generic)):
-            raise KernelInputError(
-                where=f"{function}, argument {at}",
-                expected="a device array or a NumPy scalar",
-                got=type(arg).__name__,
-            )
+        _check_argument(f"{function}, argument {at}", arg)
     if 0 in grid:
         return
+    if any(n > most for n, most in zip(grid, MOST_BLOCKS)) or prod(block) > MOST_THREADS:
+        raise KernelInputError(
+            where=function,
+            expected=f"at most {MOST_BLOCKS} blocks of {MOST_THREADS} threads",
+            got=f"{grid} of {block}",
+            fix="work on fewer rows or epochs at a time",
+        )
     defined = tuple(sorted((constants or {}).items()))
     space = namespace(like).__name__
     runner = _on_cuda if space == "array_api_compat.cupy" else LAUNCHERS.get(space)
@@ -103,3 +110,21 @@ def launch(
             where="like", expected="an array on a CUDA device", got=f"one of {space}"
         )
     runner(file, function, grid, block, args, defined)
+
+
+def _check_argument(where: str, arg: Any) -> None:
+    if isinstance(arg, np.generic):
+        return
+    if not is_device(arg):
+        raise KernelInputError(
+            where=where, expected="a device array or a NumPy scalar", got=type(arg).__name__
+        )
+    # the function gets a bare pointer: of steps in memory it would know nothing
+    flags = getattr(arg, "flags", None)
+    if flags is not None and not flags.c_contiguous:
+        raise KernelInputError(
+            where=where,
+            expected="a C-contiguous array",
+            got=f"steps of {tuple(arg.strides)} bytes for shape {tuple(arg.shape)}",
+            fix="hand over contiguous(array)",
+        )

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.kernels.namespace import TRAFFIC, is_device, to_host
-from tests.emulator.strict import put
+from tests.emulator import mirror, strict
 
 Array = npt.NDArray[Any]
 SEED = 11
@@ -57,7 +57,7 @@ class Case:
     transfers: int = 0
     layouts: bool = True
     refused: str = ""
-    places: tuple[str, ...] = field(default=("cpu", "fake"))
+    places: tuple[str, ...] = field(default=("cpu", "fake", "mirror"))
 
     def draw(self, size: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of a size, always the same."""
@@ -75,10 +75,10 @@ def cases() -> dict[str, Case]:
 
 
 def placed(case: Case, args: tuple[Any, ...], place: str) -> tuple[Any, ...]:
-    """Return the arguments with the data moved to a place: cpu, fake or cuda."""
+    """Return the arguments with the data moved to a place: cpu, fake, mirror or cuda."""
     if place == "cpu":
         return args
-    move = put if place == "fake" else _to_cuda
+    move = {"fake": strict.put, "mirror": mirror.put, "cuda": _to_cuda}[place]
     return tuple(
         move(a) if at in case.data and isinstance(a, np.ndarray) else a for at, a in enumerate(args)
     )

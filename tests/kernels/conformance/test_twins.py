@@ -1,7 +1,8 @@
-"""Every twin of every kernel equals the float64 reference: CPU, a fake device, a real GPU.
+"""Every twin of every kernel equals the float64 reference: CPU, two fake devices, a real GPU.
 
-On the fake device the portable bodies run on strict arrays, which nothing leaves unseen, and the
-CUDA sources run in an emulator. Both prove the arithmetic, not the hardware.
+On the fake device the portable bodies run on strict arrays, which nothing leaves unseen; on the
+mirror on arrays that follow NumPy as CuPy's do. The CUDA sources run in an emulator on both. They
+prove the arithmetic and the calls, not the hardware.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import pytest
 from brainforge.errors import KernelInputError
 from brainforge.kernels.dispatch import catalogue
 from tests.emulator.cuda import COMPILER
+from tests.emulator.mirror import mirror_device
 from tests.emulator.strict import fake_device, put
-from tests.kernels.conformance.harness import SEED, assert_close, cases, placed, run
+from tests.kernels.conformance.harness import SEED, assert_close, cases, outputs, placed, run
 
 
 def _gpu() -> bool:
@@ -27,13 +29,13 @@ def _gpu() -> bool:
 
 
 CASES = cases()
-PLACES = ("cpu", "fake", "cuda") if _gpu() else ("cpu", "fake")
+PLACES = ("cpu", "fake", "mirror", "cuda") if _gpu() else ("cpu", "fake", "mirror")
 ALL = [
     pytest.param(name, place, size, id=f"{name}-{place}-{size}")
     for name, case in CASES.items()
     for place in PLACES
     if place in (*case.places, "cuda")
-    for size in case.sizes
+    for size in (case.sizes if place != "mirror" else sorted({min(case.sizes), max(case.sizes)}))
 ]
 LARGEST = [
     pytest.param(name, place, id=f"{name}-{place}")
@@ -45,14 +47,14 @@ LARGEST = [
 
 @pytest.fixture(autouse=True)
 def device():
-    with fake_device():
+    with fake_device(), mirror_device():
         yield
 
 
 def _ready(name: str, place: str):
     case = CASES[name]
     row = next(r for r in catalogue() if r.name == case.kernel)
-    if place == "fake" and row.raw and COMPILER is None:
+    if place in ("fake", "mirror") and row.raw and COMPILER is None:
         pytest.skip("no g++ here: the CUDA sources cannot be run by the emulator")
     return case
 
@@ -104,6 +106,18 @@ def test_layout_does_not_matter(name, place):
             a = placed(case, (*args[:i], wide), place)[i][cut]
         moved.append(a)
     assert_close(case, run(case, tuple(moved), kwargs), wanted, f"{name} on {place}, strided")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_results_are_of_the_same_type_everywhere(name):
+    """A NumPy scalar among float32 arrays would widen them on CuPy."""
+    case = _ready(name, "mirror")
+    kinds = []
+    for place in ("cpu", "mirror"):
+        args, kwargs = case.draw(max(case.sizes))
+        found = outputs(run(case, placed(case, args, place), kwargs))
+        kinds.append({key: value.dtype for key, value in found.items()})
+    assert kinds[0] == kinds[1]
 
 
 @pytest.mark.parametrize("name", CASES)

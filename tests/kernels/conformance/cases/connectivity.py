@@ -10,7 +10,7 @@ from brainforge.kernels.connectivity.fourier import emphasised, new_chunk, pack
 from brainforge.kernels.connectivity.layout import LANES, SUMS, n_blocks, n_pairs
 from brainforge.kernels.connectivity.multitaper import dpss_tapers
 from brainforge.kernels.connectivity.sums import add_epochs
-from brainforge.kernels.namespace import is_device, namespace
+from brainforge.kernels.namespace import contiguous, is_device, namespace
 from tests.kernels.conformance.harness import Case
 from tests.reference import connectivity as reference
 
@@ -69,7 +69,7 @@ def _summed(chunk, n_epochs, n_channels, names):
     """Return twice the sums, for they are added to."""
     values = _zeros(chunk, (chunk.shape[0], len(names), n_pairs(n_channels)))
     power = _zeros(chunk, (chunk.shape[0], n_channels))
-    chunk = chunk if is_device(chunk) else np.ascontiguousarray(chunk)
+    chunk = contiguous(chunk)
     for _ in range(2):
         add_epochs(chunk, n_epochs, values, power, names)
     return values, power
@@ -96,7 +96,7 @@ def _waiting(rng, size):
 
 def _means(chunk, n, gathered, room, n_channels, bands):
     values, power = _summed(chunk, n, n_channels, SUMS)
-    waiting = (gathered if is_device(gathered) else np.ascontiguousarray(gathered), room)
+    waiting = (contiguous(gathered), room)
     return band_means(power, values, 2 * n, SUMS, bands, MEASURES, waiting if room else None)
 
 
