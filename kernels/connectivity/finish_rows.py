@@ -23,6 +23,97 @@ _RE, _IM, _ABS, _POSITIVE, _SQUARE, _U, _V = (
 )
 
 
+@lazy_jit()
+def _row_sums(
+    sums: Any, extra: Any, where: Any, begin: Any, at: Any, m: Any, summed: Any, total: Any
+) -> None:
+    """Fill total (sum, pair of a row) from what counts of ``sums`` and ``extra``."""
+    for s in range(total.shape[0]):
+        if where[s] >= 0:
+            row = total[s]
+            old = sums[where[s], begin:] if summed else extra[where[s], at:]
+            if summed and extra.shape[1] > 0:
+                new = extra[where[s], at:]
+                for p in range(m):
+                    row[p] = old[p] + new[p]
+            else:
+                for p in range(m):
+                    row[p] = old[p]
+
+
+@lazy_jit()
+def _add_coherency(code: Any, total: Any, g: Any, gi: Any, result: Any) -> None:
+    """Add coh, or real or imaginary part of cohy."""
+    re, im = total[_RE], total[_IM]
+    if code == 0:
+        for p in range(result.shape[0]):
+            scale = g[p] * gi
+            a, b = re[p] * scale, im[p] * scale
+            result[p] += np.sqrt(np.float32(a * a + b * b))
+    else:
+        part = re if code == 1 else im
+        for p in range(result.shape[0]):
+            result[p] += np.float32(part[p] * g[p] * gi)
+
+
+@lazy_jit()
+def _add_phase(code: Any, total: Any, n_epochs: Any, result: Any) -> None:
+    """Add plv, ciplv or ppc."""
+    u, v, n = total[_U], total[_V], np.float64(max(n_epochs, 1))
+    one, zero = np.float32(1), np.float32(0)
+    if code == 3:
+        for p in range(result.shape[0]):
+            a, b = u[p] / n, v[p] / n
+            result[p] += np.sqrt(np.float32(a * a + b * b))
+    elif code == 4:
+        # where the real part is 1 to rounding, nothing lagged is left
+        for p in range(result.shape[0]):
+            a, b = u[p] / n, np.float32(abs(v[p]) / n)
+            rest = 1.0 - a * a
+            left = np.float32(rest) if rest > 1e-6 else one
+            value = min(b / np.sqrt(left), one)
+            result[p] += value if rest > 1e-6 else zero
+    elif n_epochs > 1:
+        for p in range(result.shape[0]):
+            result[p] += np.float32((u[p] * u[p] + v[p] * v[p] - n) / (n * (n - 1.0)))
+
+
+@lazy_jit()
+def _add_sign(code: Any, total: Any, n_epochs: Any, result: Any) -> None:
+    """Add pli, pli2_unbiased or dpli."""
+    positive, n = total[_POSITIVE], np.float64(max(n_epochs, 1))
+    if code == 6:
+        for p in range(result.shape[0]):
+            result[p] += np.float32(abs(2.0 * positive[p] - n_epochs) / n)
+    elif code == 7 and n_epochs > 1:
+        for p in range(result.shape[0]):
+            sign = (2.0 * positive[p] - n_epochs) / n
+            result[p] += np.float32((n * sign * sign - 1.0) / (n - 1.0))
+    elif code == 8:
+        for p in range(result.shape[0]):
+            result[p] += np.float32(positive[p] / n) if n_epochs > 0 else np.float32(0.5)
+
+
+@lazy_jit()
+def _add_weighted(code: Any, total: Any, n_epochs: Any, result: Any) -> None:
+    """Add wpli or wpli2_debiased."""
+    im, size, square = total[_IM], total[_ABS], total[_SQUARE]
+    one, zero = np.float32(1), np.float32(0)
+    if code == 9:
+        for p in range(result.shape[0]):
+            below = np.float32(size[p])
+            value = min(np.float32(abs(im[p])) / (below if below > zero else one), one)
+            result[p] += value if below > zero else zero
+    elif n_epochs > 1:
+        # with a single live epoch the weight is 0 but for rounding
+        for p in range(result.shape[0]):
+            weight = size[p] * size[p] - square[p]
+            meant = weight > 1e-6 * square[p]
+            below = np.float32(weight) if meant else one
+            value = np.float32(im[p] * im[p] - square[p]) / below
+            result[p] += value if meant else zero
+
+
 @lazy_jit(
     [
         "void(float64[:, ::1], float64[:, ::1], int64[::1], float64[::1], int64, int64, int64,"
@@ -55,80 +146,22 @@ def add_measures(
         Positions in `MEASURES`.
     out : float32 array, axes (measure, pair)
     """
-    n_channels, zero, one = inverse.shape[0], np.float32(0), np.float32(1)
-    n = np.float64(max(n_epochs, 1))
+    n_channels = inverse.shape[0]
     total = np.empty((7, n_channels))
     for i in range(begin_i, end_i):
         m = n_channels - 1 - i
         at = i * n_channels - i * (i + 1) // 2 - skipped
-        for s in range(7):
-            if where[s] >= 0:
-                row = total[s]
-                old = sums[where[s], skipped + at :] if summed else extra[where[s], at:]
-                if summed and extra.shape[1] > 0:
-                    new = extra[where[s], at:]
-                    for p in range(m):
-                        row[p] = old[p] + new[p]
-                else:
-                    for p in range(m):
-                        row[p] = old[p]
-        re, im, size, positive = total[_RE], total[_IM], total[_ABS], total[_POSITIVE]
-        square, u, v = total[_SQUARE], total[_U], total[_V]
-        g, gi = inverse[i + 1 :], inverse[i]
+        _row_sums(sums, extra, where, skipped + at, at, m, summed, total)
         for k in range(measures.shape[0]):
-            result = out[k, skipped + at : skipped + at + m]
-            code = measures[k]
-            if code == 0:
-                for p in range(m):
-                    scale = g[p] * gi
-                    a, b = re[p] * scale, im[p] * scale
-                    result[p] += np.sqrt(np.float32(a * a + b * b))
-            elif code == 1:
-                for p in range(m):
-                    result[p] += np.float32(re[p] * g[p] * gi)
-            elif code == 2:
-                for p in range(m):
-                    result[p] += np.float32(im[p] * g[p] * gi)
-            elif code == 3:
-                for p in range(m):
-                    a, b = u[p] / n, v[p] / n
-                    result[p] += np.sqrt(np.float32(a * a + b * b))
-            elif code == 4:
-                # where the real part is 1 to rounding, nothing lagged is left
-                for p in range(m):
-                    a, b = u[p] / n, np.float32(abs(v[p]) / n)
-                    rest = 1.0 - a * a
-                    left = np.float32(rest) if rest > 1e-6 else one
-                    value = min(b / np.sqrt(left), one)
-                    result[p] += value if rest > 1e-6 else zero
-            elif code == 5:
-                for p in range(m):
-                    value = (u[p] * u[p] + v[p] * v[p] - n) / (n * max(n - 1.0, 1.0))
-                    result[p] += np.float32(value) if n_epochs > 1 else zero
-            elif code == 6:
-                for p in range(m):
-                    result[p] += np.float32(abs(2.0 * positive[p] - n_epochs) / n)
-            elif code == 7:
-                for p in range(m):
-                    sign = (2.0 * positive[p] - n_epochs) / n
-                    value = (n * sign * sign - 1.0) / max(n - 1.0, 1.0)
-                    result[p] += np.float32(value) if n_epochs > 1 else zero
-            elif code == 8:
-                for p in range(m):
-                    result[p] += np.float32(positive[p] / n) if n_epochs > 0 else np.float32(0.5)
-            elif code == 9:
-                for p in range(m):
-                    below = np.float32(size[p])
-                    value = min(np.float32(abs(im[p])) / (below if below > zero else one), one)
-                    result[p] += value if below > zero else zero
+            result, code = out[k, skipped + at : skipped + at + m], measures[k]
+            if code < 3:
+                _add_coherency(code, total, inverse[i + 1 :], inverse[i], result)
+            elif code < 6:
+                _add_phase(code, total, n_epochs, result)
+            elif code < 9:
+                _add_sign(code, total, n_epochs, result)
             else:
-                # with a single live epoch the weight is 0 but for rounding
-                for p in range(m):
-                    weight = size[p] * size[p] - square[p]
-                    meant = weight > 1e-6 * square[p] and n_epochs > 1
-                    below = np.float32(weight) if meant else one
-                    value = np.float32(im[p] * im[p] - square[p]) / below
-                    result[p] += value if meant else zero
+                _add_weighted(code, total, n_epochs, result)
 
 
 @lazy_jit(["void(float32[::1], int64, float32[:, ::1])"], fastmath=False)
