@@ -63,7 +63,9 @@ class LazyKernel:
 
         with self._lock:
             if self._inner is None:
-                self._inner = self._jit([], no_cpython_wrapper=True)
+                # not to disk: there the same signature is the one that Python calls, and Numba
+                # tells the two apart by nothing
+                self._inner = self._jit([], no_cpython_wrapper=True, cache=False)
         return Dispatcher(self._inner)
 
     def __call__(self, *args: Any) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -77,6 +80,40 @@ def test_threads_share_one_compilation():
         thread.join()
     assert got == [x.sum()] * 4
     assert n_compiled(kernel) == [1]
+
+
+PROGRAM = """
+import sys
+import numpy as np
+from brainforge.kernels.jit import lazy_jit
+
+@lazy_jit(["float64(float64)"])
+def twice(x):
+    return 2 * x
+
+@lazy_jit(["float64(float64)"])
+def four_times(x):
+    return twice(twice(x))
+
+print(*(globals()[name](1.5) for name in sys.argv[1:]))
+"""
+
+
+def test_a_kernel_called_by_another_may_be_called_from_python_too(tmp_path):
+    """In whatever order, and in whichever process it was compiled."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for names, want in (
+        (["four_times"], "6.0"),
+        (["twice"], "3.0"),
+        (["twice", "four_times"], "3.0 6.0"),
+    ):
+        run = subprocess.run(
+            [sys.executable, str(program), *names],
+            env=env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (run.returncode, run.stdout.strip()) == (0, want), run.stderr
 
 
 def test_a_kernel_that_is_not_on_disk_is_told_once(tmp_path, monkeypatch):
