@@ -1,6 +1,7 @@
 """The whole job on a device gives the CPU's result, and a device that fails costs nothing but time.
 
-The device is a stand-in: strict arrays that nothing leaves unseen, CUDA sources in an emulator.
+The device is a stand-in: strict arrays that nothing leaves unseen, or arrays that behave as CuPy's;
+CUDA sources in an emulator.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pytest
 import brainforge as bf
 from brainforge.backend import Backend
 from brainforge.kernels.namespace import TRAFFIC
+from tests.emulator import mirror, strict
 from tests.emulator.cuda import COMPILER
 from tests.emulator.device import as_cuda
 
@@ -43,9 +45,10 @@ def assert_same(ours, theirs):
             np.testing.assert_allclose(got, matrix, rtol=0, atol=atol, err_msg=f"{measure} {band}")
 
 
-def test_the_whole_job_on_a_device(recording, on_cpu, monkeypatch):
+@pytest.mark.parametrize("stand_in", [strict, mirror])
+def test_the_whole_job_on_a_device(recording, on_cpu, monkeypatch, stand_in):
     home = TRAFFIC.to_host
-    with as_cuda(monkeypatch) as opened:
+    with as_cuda(monkeypatch, put=stand_in.put) as opened:
         result = bf.process(recording, backend=Backend("cuda", 1))
     assert_same(result, on_cpu)
     assert result.provenance["backend"]["name"] == "cuda"

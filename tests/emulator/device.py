@@ -1,8 +1,8 @@
-"""A whole device without a GPU: strict arrays, a budget that can run out, a failure on demand."""
+"""A whole device without a GPU: stand-in arrays, a budget that can run out, failure on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,23 +10,26 @@ import pytest
 
 import brainforge.device
 from brainforge.errors import DeviceError
-from tests.emulator.strict import fake_device, put
+from tests.emulator import strict
+from tests.emulator.mirror import mirror_device
 
 
 class FakeDevice:
     """Counts what is copied to it; fails at a given copy."""
 
-    def __init__(self, budget: int, fail_at: int | None, memory: bool) -> None:
+    def __init__(
+        self, budget: int, fail_at: int | None, memory: bool, put: Callable[[Any], Any]
+    ) -> None:
         self.budget = budget
         self.copies = self.copied_bytes = 0
-        self._fail_at, self._memory = fail_at, memory
+        self._fail_at, self._memory, self._put = fail_at, memory, put
 
     def put(self, array: Any) -> Any:
         if self.copies == self._fail_at:
             raise DeviceError("the fake device gave up", memory=self._memory)
         self.copies += 1
         self.copied_bytes += array.nbytes
-        return put(array)
+        return self._put(array)
 
     def release(self) -> None:
         pass
@@ -40,6 +43,7 @@ def as_cuda(
     fail_at: int | None = None,
     memory: bool = False,
     fails: int = 1,
+    put: Callable[[Any], Any] = strict.put,
 ) -> Iterator[list[FakeDevice]]:
     """Let backend cuda open fake devices; the first ``fails`` of them fail at a copy."""
     opened: list[FakeDevice] = []
@@ -48,10 +52,10 @@ def as_cuda(
         if backend.name != "cuda":
             return brainforge.device.Host()
         failing = fail_at if len(opened) < fails else None
-        opened.append(FakeDevice(backend.memory or budget, failing, memory))
+        opened.append(FakeDevice(backend.memory or budget, failing, memory, put))
         return opened[-1]
 
     for module in ("brainforge.device", "brainforge.pipeline.first_pass"):
         monkeypatch.setattr(f"{module}.open_device", open_device, raising=False)
-    with fake_device():
+    with strict.fake_device(), mirror_device():
         yield opened
