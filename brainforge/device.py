@@ -74,8 +74,10 @@ def cuda_trouble() -> str:
         return str(facts["why"])
     try:
         device = CudaMemory()
-        wrong = check(device)
-        device.release()
+        try:
+            wrong = check(device)
+        finally:
+            device.release()
     except Exception as error:
         known = device_error(error)
         if known is None:

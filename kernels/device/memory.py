@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from threading import Lock
 from typing import Any
@@ -40,6 +40,7 @@ class CudaMemory:
             free = int(cupy.cuda.runtime.memGetInfo()[0])
             self.budget = min(budget or int(FREE_SHARE * free), free)
             _share(cupy, self, self.budget)
+        cupy.cuda.set_allocator(patient(cupy))
         # a few intermediate arrays at a time beside the recording
         set_scratch(self.budget // 16)
         self._slots: list[_Slot] = [_Slot() for _ in range(_BUFFERS)]
@@ -68,6 +69,10 @@ class CudaMemory:
         """Give back what the session has held."""
         with self._device:
             _share(self._cupy, self, 0)
+            for slot in self._slots:
+                slot.empty()
+            # plans of transforms keep memory to work in
+            self._cupy.fft.config.clear_plan_cache()
             self._cupy.get_default_memory_pool().free_all_blocks()
             self._cupy.get_default_pinned_memory_pool().free_all_blocks()
 
@@ -86,6 +91,24 @@ def _share(cupy: Any, session: CudaMemory, budget: int) -> None:
         cupy.get_default_memory_pool().set_limit(size=sum(_budgets.values()))
 
 
+def patient(cupy: Any) -> Callable[[int], Any]:
+    """Return an allocator that lets the pool drop its free blocks before it gives up.
+
+    With a limit set, CuPy's pool counts the free blocks that it keeps as used, and refuses
+    without giving them back: arrays of many sizes would run out of memory long before it is full.
+    """
+    pool = cupy.get_default_memory_pool()
+
+    def allocate(size: int) -> Any:
+        try:
+            return pool.malloc(size)
+        except cupy.cuda.memory.OutOfMemoryError:
+            pool.free_all_blocks()
+            return pool.malloc(size)
+
+    return allocate
+
+
 class _Slot:
     """A pinned buffer, and the event after which it may be filled again."""
 
@@ -100,6 +123,12 @@ class _Slot:
             self.memory = cupy.cuda.alloc_pinned_memory(array.nbytes)
         flat = np.frombuffer(self.memory, array.dtype, array.size)
         return flat.reshape(array.shape)
+
+    def empty(self) -> None:
+        """Wait for what is on its way, and give the buffer back."""
+        if self.sent is not None:
+            self.sent.synchronize()
+        self.memory = self.sent = None
 
 
 def device_error(error: BaseException) -> DeviceError | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+from types import SimpleNamespace
+
 import pytest
 
 from brainforge.errors import DeviceError
@@ -50,6 +53,68 @@ def test_open_sessions_share_the_pool():
     for session, budget in ((first, 100), (second, 50), (first, 0), (second, 0)):
         memory._share(pool, session, budget)
     assert pool.limits == (100, 150, 50, 0)
+
+
+class _FullPool:
+    """Refuses while it keeps free blocks, as CuPy's does with a limit."""
+
+    def __init__(self, room):
+        self.room, self.kept = room, 60
+
+    def malloc(self, size):
+        if size + self.kept > self.room:
+            raise _Full
+        return size
+
+    def free_all_blocks(self):
+        self.kept = 0
+
+
+class _Full(Exception):
+    pass
+
+
+def test_the_pool_drops_what_it_keeps_before_it_gives_up():
+    pool = _FullPool(room=100)
+    cupy = SimpleNamespace(
+        get_default_memory_pool=lambda: pool,
+        cuda=SimpleNamespace(memory=SimpleNamespace(OutOfMemoryError=_Full)),
+    )
+    allocate = memory.patient(cupy)
+    assert allocate(30) == 30
+    assert pool.kept == 60
+    assert allocate(80) == 80
+    with pytest.raises(_Full):
+        allocate(120)
+
+
+def test_a_buffer_is_given_back_after_what_is_on_its_way():
+    slot, waited = memory._Slot(), []
+    slot.memory, slot.sent = bytearray(8), SimpleNamespace(synchronize=lambda: waited.append(1))
+    slot.empty()
+    assert waited == [1]
+    assert slot.memory is slot.sent is None
+    slot.empty()
+
+
+def test_cupy_has_what_is_called():
+    """Needs no GPU: names, and arguments where CuPy declares them."""
+    cupy = pytest.importorskip("cupy")
+    for path in (
+        "cuda.Device", "cuda.runtime.memGetInfo", "cuda.set_allocator", "cuda.is_available",
+        "cuda.alloc_pinned_memory", "cuda.get_current_stream", "cuda.Stream.record",
+        "cuda.Event.synchronize", "cuda.memory.OutOfMemoryError", "cuda.MemoryPool.malloc",
+        "cuda.MemoryPool.set_limit", "cuda.MemoryPool.free_all_blocks", "get_default_memory_pool",
+        "cuda.PinnedMemoryPool.free_all_blocks", "get_default_pinned_memory_pool", "ndarray.set",
+        "cuda.PinnedMemoryPointer.size", "fft.config.clear_plan_cache", "RawModule.get_function",
+        "cuda.runtime.driverGetVersion", "cuda.runtime.runtimeGetVersion",
+        "cuda.runtime.getDeviceCount", "cuda.runtime.getDeviceProperties",
+        "cuda.runtime.CUDARuntimeError", "ndarray.get", "ndarray.flags", "ndarray.device",
+    ):  # fmt: skip
+        attrgetter(path)(cupy)
+    for error in (cupy.cuda.memory.OutOfMemoryError, cupy.cuda.runtime.CUDARuntimeError,
+                  cupy.cuda.compiler.CompileException):  # fmt: skip
+        assert error.__module__.partition(".")[0] in ("cupy", "cupy_backends")
 
 
 def test_less_memory_gives_smaller_batches():
