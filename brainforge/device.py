@@ -78,6 +78,8 @@ def cuda_trouble() -> str:
             wrong = check(device)
         finally:
             device.release()
+    except OSError as error:
+        return f"CuPy cannot keep compiled kernels ({error}); CUPY_CACHE_DIR names where"
     except Exception as error:
         known = device_error(error)
         if known is None:

@@ -37,6 +37,8 @@ class CudaMemory:
 
         self._cupy, self._device = cupy, cupy.cuda.Device(index)
         with self._device:
+            # what a session before this one has let go of is free too
+            cupy.get_default_memory_pool().free_all_blocks()
             free = int(cupy.cuda.runtime.memGetInfo()[0])
             self.budget = min(budget or int(FREE_SHARE * free), free)
             _share(cupy, self, self.budget)
@@ -155,8 +157,9 @@ def describe() -> dict[str, Any]:
         return _none("there is no CUDA driver")
     try:
         import cupy
-    except ImportError as error:
-        return _none(f"CuPy cannot be imported ({error})")
+    except (ImportError, OSError) as error:
+        # it makes its folder of compiled kernels when it is imported
+        return _none(f"CuPy cannot be imported ({error}; CUPY_CACHE_DIR names its folder)")
     about: dict[str, Any] = {"cupy": cupy.__version__}
     try:
         if not cupy.cuda.is_available():

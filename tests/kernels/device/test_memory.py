@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from operator import attrgetter
 from types import SimpleNamespace
 
@@ -95,6 +96,23 @@ def test_a_buffer_is_given_back_after_what_is_on_its_way():
     assert waited == [1]
     assert slot.memory is slot.sent is None
     slot.empty()
+
+
+def test_a_folder_that_cannot_be_written_is_said(monkeypatch):
+    """CuPy makes its folder of compiled kernels when it is imported."""
+    plain = builtins.__import__
+
+    def no_cupy(name, *args, **kwargs):
+        if name == "cupy":
+            raise PermissionError(13, "Permission denied", "/home/nobody")
+        return plain(name, *args, **kwargs)
+
+    monkeypatch.setattr(memory, "find_spec", lambda _: True)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: None)
+    monkeypatch.setattr(builtins, "__import__", no_cupy)
+    facts = memory.describe()
+    assert not facts["available"]
+    assert "CUPY_CACHE_DIR" in facts["why"]
 
 
 def test_cupy_has_what_is_called():
