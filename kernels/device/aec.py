@@ -8,7 +8,7 @@ import numpy as np
 
 from brainforge.kernels.connectivity.aec import check_signal
 from brainforge.kernels.connectivity.layout import n_pairs
-from brainforge.kernels.device.launch import launch
+from brainforge.kernels.device.launch import MOST_BLOCKS, launch
 from brainforge.kernels.device.scratch import batch
 from brainforge.kernels.namespace import contiguous, namespace
 
@@ -30,7 +30,8 @@ def envelope_correlation(signal: Any, *, absolute: bool = False) -> Any:
             (epochs.shape[0], n_pairs(n_channels)), dtype=xp.float64, device=signal.device
         )
     else:
-        size = batch(40 * n_pairs(n_channels) + 24 * n_channels * n_times)
+        # epochs are an axis of the launch
+        size = min(batch(40 * n_pairs(n_channels) + 24 * n_channels * n_times), MOST_BLOCKS[2])
         parts = [
             _correlate(epochs[at : min(at + size, epochs.shape[0]), :, :], absolute)
             for at in range(0, epochs.shape[0], size)

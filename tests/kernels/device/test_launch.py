@@ -7,6 +7,7 @@ import pytest
 
 from brainforge.errors import KernelInputError
 from brainforge.kernels.device import launch
+from brainforge.kernels.device.aec import envelope_correlation
 from brainforge.kernels.namespace import contiguous, to_host
 from tests.emulator.mirror import mirror_device
 from tests.emulator.mirror import put as put_mirror
@@ -56,3 +57,15 @@ def test_the_launcher_of_the_tests_stays_in_its_context():
     with mirror_device():
         assert "tests.emulator.mirror" in launch.LAUNCHERS
     assert "tests.emulator.mirror" not in launch.LAUNCHERS
+
+
+def test_more_epochs_than_a_launch_can_have_take_turns(monkeypatch):
+    grids = []
+    monkeypatch.setitem(
+        launch.LAUNCHERS,
+        "tests.emulator.mirror",
+        lambda file, function, grid, *_: grids.append(grid),
+    )
+    found = envelope_correlation(put_mirror(np.zeros((65_540, 2, 2), np.complex64)))
+    assert found.shape == (65_540, 1)
+    assert grids == [(1, 65_535), (1, 1, 65_535), (1, 5), (1, 1, 5)]
