@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from threading import Lock
 from typing import Any
@@ -30,6 +30,11 @@ class CudaMemory:
         Bytes that the session may use; 0 for most of what is free.
     index : int
         Which device.
+
+    Raises
+    ------
+    DeviceError
+        The current stream is not the default one.
     """
 
     def __init__(self, budget: int = 0, index: int = 0) -> None:
@@ -37,12 +42,12 @@ class CudaMemory:
 
         self._cupy, self._device = cupy, cupy.cuda.Device(index)
         with self._device:
+            check_stream(cupy.cuda.get_current_stream().ptr)
             # what a session before this one has let go of is free too
             cupy.get_default_memory_pool().free_all_blocks()
             free = int(cupy.cuda.runtime.memGetInfo()[0])
             self.budget = min(budget or int(FREE_SHARE * free), free)
             _share(cupy, self, self.budget)
-        cupy.cuda.set_allocator(patient(cupy))
         # a few intermediate arrays at a time beside the recording
         set_scratch(self.budget // 16)
         self._slots: list[_Slot] = [_Slot() for _ in range(_BUFFERS)]
@@ -93,22 +98,17 @@ def _share(cupy: Any, session: CudaMemory, budget: int) -> None:
         cupy.get_default_memory_pool().set_limit(size=sum(_budgets.values()))
 
 
-def patient(cupy: Any) -> Callable[[int], Any]:
-    """Return an allocator that lets the pool drop its free blocks before it gives up.
+def check_stream(pointer: int) -> None:
+    """Raise DeviceError unless a stream is the default one, which orders what threads do.
 
-    With a limit set, CuPy's pool counts the free blocks that it keeps as used, and refuses
-    without giving them back: arrays of many sizes would run out of memory long before it is full.
+    Samples are copied in one thread and filtered and summed in others. In streams of their own
+    these would not wait for each other, and nothing would tell.
     """
-    pool = cupy.get_default_memory_pool()
-
-    def allocate(size: int) -> Any:
-        try:
-            return pool.malloc(size)
-        except cupy.cuda.memory.OutOfMemoryError:
-            pool.free_all_blocks()
-            return pool.malloc(size)
-
-    return allocate
+    if pointer:
+        raise DeviceError(
+            "the current CUDA stream is not the default one (a `with` block of another stream, or "
+            "CUPY_CUDA_PER_THREAD_DEFAULT_STREAM)"
+        )
 
 
 class _Slot:

@@ -61,11 +61,11 @@ def test_the_launcher_of_the_tests_stays_in_its_context():
 
 def test_more_epochs_than_a_launch_can_have_take_turns(monkeypatch):
     grids = []
-    monkeypatch.setitem(
-        launch.LAUNCHERS,
-        "tests.emulator.mirror",
-        lambda file, function, grid, *_: grids.append(grid),
-    )
+
+    def record(file, function, grid, block, args, constants):
+        grids.append(grid)
+
+    monkeypatch.setitem(launch.LAUNCHERS, "tests.emulator.mirror", record)
     found = envelope_correlation(put_mirror(np.zeros((65_540, 2, 2), np.complex64)))
     assert found.shape == (65_540, 1)
     assert grids == [(1, 65_535), (1, 1, 65_535), (1, 5), (1, 1, 5)]

@@ -56,37 +56,11 @@ def test_open_sessions_share_the_pool():
     assert pool.limits == (100, 150, 50, 0)
 
 
-class _FullPool:
-    """Refuses while it keeps free blocks, as CuPy's does with a limit."""
-
-    def __init__(self, room):
-        self.room, self.kept = room, 60
-
-    def malloc(self, size):
-        if size + self.kept > self.room:
-            raise _Full
-        return size
-
-    def free_all_blocks(self):
-        self.kept = 0
-
-
-class _Full(Exception):
-    pass
-
-
-def test_the_pool_drops_what_it_keeps_before_it_gives_up():
-    pool = _FullPool(room=100)
-    cupy = SimpleNamespace(
-        get_default_memory_pool=lambda: pool,
-        cuda=SimpleNamespace(memory=SimpleNamespace(OutOfMemoryError=_Full)),
-    )
-    allocate = memory.patient(cupy)
-    assert allocate(30) == 30
-    assert pool.kept == 60
-    assert allocate(80) == 80
-    with pytest.raises(_Full):
-        allocate(120)
+def test_threads_have_to_share_the_default_stream():
+    memory.check_stream(0)
+    for other in (2, 0x7F00DEAD):  # 2: one for each thread
+        with pytest.raises(DeviceError, match="not the default one"):
+            memory.check_stream(other)
 
 
 def test_a_buffer_is_given_back_after_what_is_on_its_way():
@@ -119,7 +93,7 @@ def test_cupy_has_what_is_called():
     """Needs no GPU: names, and arguments where CuPy declares them."""
     cupy = pytest.importorskip("cupy")
     for path in (
-        "cuda.Device", "cuda.runtime.memGetInfo", "cuda.set_allocator", "cuda.is_available",
+        "cuda.Device", "cuda.runtime.memGetInfo", "cuda.is_available",
         "cuda.alloc_pinned_memory", "cuda.get_current_stream", "cuda.Stream.record",
         "cuda.Event.synchronize", "cuda.memory.OutOfMemoryError", "cuda.MemoryPool.malloc",
         "cuda.MemoryPool.set_limit", "cuda.MemoryPool.free_all_blocks", "get_default_memory_pool",
