@@ -18,7 +18,8 @@ from brainforge.errors import KernelInputError
 from brainforge.kernels.namespace import is_device, namespace
 
 SOURCES = Path(__file__).parent / "cuda"
-#: options of every compilation; division and roots stay exact, as on the CPU
+#: options of every compilation; division and roots stay exact, as on the CPU. CuPy adds
+#: -ftz=true: float32 numbers below 1.2e-38 become 0
 OPTIONS = ("--std=c++17",)
 
 Grid = tuple[int, ...]
