@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,14 +89,16 @@ def _write(
     spent: dict[str, float],
 ) -> dict[str, str | None]:
     """Write all outputs into ``aside``; return where each of them will be."""
-    from brainforge.pipeline.outputs import save_connectivity
-
     outputs: dict[str, str | None] = {"report": str(job.folder / REPORT)}
-    begun = time.perf_counter()
-    tell("writing the report", 0.0)
-    result.report(aside / REPORT)
-    tell("writing the report", 1.0)
-    spent["report_s"] = time.perf_counter() - begun
+    # the report is arithmetic, the connectivity mostly waiting for files
+    with ThreadPoolExecutor(1) as beside:
+        connectivity = beside.submit(_write_connectivity, result, aside)
+        begun = time.perf_counter()
+        tell("writing the report", 0.0)
+        result.report(aside / REPORT)
+        tell("writing the report", 1.0)
+        spent["report_s"] = time.perf_counter() - begun
+        written = connectivity.result()
     outputs["archive"] = job.archived_as or None
     if job.archive and isinstance(recording, Recording):
         from brainforge.archive import import_recording
@@ -104,16 +107,20 @@ def _write(
         import_recording(recording, aside / job.archive, progress=counted(tell, "archiving"))
         spent["archive_s"] = time.perf_counter() - begun
         outputs["archive"] = str(job.folder / job.archive)
-    outputs["connectivity"] = None
-    if result.connectivity is not None:
-        save_connectivity(
-            result.connectivity,
-            aside / CONNECTIVITY,
-            graph=result.graph,
-            operator=result.operator,
-        )
-        outputs["connectivity"] = str(job.folder / CONNECTIVITY)
+    outputs["connectivity"] = str(job.folder / CONNECTIVITY) if written else None
     return outputs
+
+
+def _write_connectivity(result: Result, aside: Path) -> bool:
+    """Write the connectivity where there is one; return whether there is."""
+    from brainforge.pipeline.outputs import save_connectivity
+
+    if result.connectivity is None:
+        return False
+    save_connectivity(
+        result.connectivity, aside / CONNECTIVITY, graph=result.graph, operator=result.operator
+    )
+    return True
 
 
 def _payload(

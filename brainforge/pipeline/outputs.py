@@ -119,11 +119,13 @@ def _consolidate(path: Path) -> None:
 def _array(group: Any, name: str, data: Any, axes: tuple[str, ...], attrs: dict[str, Any]) -> None:
     if data.dtype.kind == "U":
         # variable-length strings have a specification for Zarr v3, fixed-length ones have not
-        array = group.create_array(name, shape=data.shape, dtype="string", dimension_names=axes)
+        array = group.create_array(
+            name, shape=data.shape, dtype="string", dimension_names=axes, attributes=attrs
+        )
         array[:] = data.astype(object)
     else:
-        array = group.create_array(name, data=data, dimension_names=axes)
-    array.attrs.update(attrs)
+        # attributes with the array: each one set later would write the metadata again
+        group.create_array(name, data=data, dimension_names=axes, attributes=attrs)
 
 
 def load_connectivity(path: str | Path) -> Connectivity:
