@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[3]
 #: what a processor says of itself is replaced while the width of vectors is chosen
 PROGRAM = """
 import sys
@@ -46,7 +48,8 @@ for n_tapers in (1, 2):
 @pytest.mark.parametrize("width", ["4", "8"])
 def test_any_width_gives_the_same_sums(width, tmp_path):
     # a cache of its own: kernels are kept by processor, and this one only pretends
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    paths = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **paths}
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, width],
         capture_output=True, text=True, check=False, env=environment,
