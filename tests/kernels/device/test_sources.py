@@ -94,7 +94,7 @@ def test_compiles_with_the_constants_in_use(monkeypatch):
     """The assembler refuses more static shared memory than the 48 KiB that every device has."""
     nvrtc = _nvrtc()
     if nvrtc is None:
-        pytest.skip("no NVRTC on this machine: CUDA sources are not compiled")
+        pytest.skip("no NVRTC on this machine: sources are compiled with their defaults only")
     reached = _reached(monkeypatch)
     assert len({file for file, _ in reached}) == 6
     for file, constants in reached:
