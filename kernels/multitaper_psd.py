@@ -11,7 +11,7 @@ import numpy.typing as npt
 from brainforge.errors import KernelInputError
 from brainforge.kernels.connectivity.multitaper import dpss_tapers
 from brainforge.kernels.dispatch import kernel
-from brainforge.kernels.psd import WelchPlan, check_signal, folded, good_segments, segment_power
+from brainforge.kernels.psd import WelchPlan, folded, kept_segments, segment_power
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -120,12 +120,9 @@ def multitaper_sums(
     KernelInputError
         For another dtype or shape, fewer samples than a segment, or tapers that do not exist.
     """
-    check_signal(x, good)
     check_plan(plan, x.shape[1])
     segments = plan.segments
-    keep = np.ones((x.shape[0], segments.n_segments(x.shape[1])), dtype=bool)
-    if good is not None:
-        keep = good_segments(good, segments)
+    keep = kept_segments(x, segments, good)
     power = np.zeros((x.shape[0], plan.n_per_seg))
     for k in range(plan.n_tapers):
         power = segment_power(x, plan.single(k), keep, total=power, n_threads=n_threads)

@@ -91,6 +91,22 @@ def check_signal(x: Any, good: npt.NDArray[np.bool_] | None) -> None:
         raise KernelInputError(where="good", expected=f"shape {x.shape}", got=f"{good.shape}")
 
 
+def kept_segments(
+    x: Any, plan: Segments, good: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_]:
+    """Return which whole segments of x count, axes (channel, segment), on the host.
+
+    Raises
+    ------
+    KernelInputError
+        Where ``good`` has another shape than x.
+    """
+    check_signal(x, good)
+    if good is None:
+        return np.ones((x.shape[0], plan.n_segments(x.shape[1])), dtype=bool)
+    return good_segments(good, plan)
+
+
 def good_segments(good: npt.NDArray[np.bool_], plan: Segments) -> npt.NDArray[np.bool_]:
     """Return which segments hold good samples only, axes (channel, segment)."""
     n = plan.n_segments(good.shape[1])
@@ -224,10 +240,6 @@ def welch_sums(
     count : int64 array, axes (channel,)
         Number of segments summed.
     """
-    check_signal(x, good)
-    n_channels, n_seg = x.shape[0], plan.n_segments(x.shape[1])
-    keep = np.ones((n_channels, n_seg), dtype=bool)
-    if good is not None:
-        keep = good_segments(good, plan)
+    keep = kept_segments(x, plan, good)
     power = segment_power(x, plan, keep, n_threads=n_threads)
     return folded(power, plan), keep.sum(axis=1).astype(np.int64)

@@ -15,9 +15,8 @@ from brainforge.kernels.psd import (
     Segments,
     WelchPlan,
     check_inside,
-    check_signal,
     folded,
-    good_segments,
+    kept_segments,
 )
 from brainforge.kernels.rows import compact, take_rows
 
@@ -103,9 +102,7 @@ def _squares(found: Any, keep: Any, plan: WelchPlan) -> Any:
 
 def welch_sums(x: Any, plan: WelchPlan, good: Any = None, *, n_threads: int = 1) -> tuple[Any, Any]:
     """Twin of `brainforge.kernels.psd.welch_sums`; ``good`` is a host array."""
-    check_signal(x, good)
-    n_channels, n_seg = x.shape[0], plan.n_segments(x.shape[1])
-    keep = np.ones((n_channels, n_seg), bool) if good is None else good_segments(good, plan)
+    keep = kept_segments(x, plan, good)
     power = segment_power(x, plan, keep)
     count = to_device(keep.sum(axis=1).astype(np.int64), like=x)
     return folded(power, plan), count

@@ -9,6 +9,8 @@ import pytest
 
 from brainforge.backend import Backend
 from brainforge.kernels import jit
+from brainforge.kernels.connectivity.envelope_pairs import pair_correlations
+from brainforge.kernels.connectivity.finish_rows import add_measures
 from brainforge.pipeline import ahead
 
 BOTH = Backend(n_threads=2)
@@ -74,9 +76,14 @@ def test_without_a_second_process_the_work_goes_on(monkeypatch):
         raise OSError("no more processes")
 
     monkeypatch.setattr(ahead.subprocess, "Popen", refuse)
+    done = []
     with ahead.compiling_ahead(BOTH):
         jit._tell_cold()
+        done.append("the work")
+    assert done == ["the work"]
 
 
-def test_what_it_runs_works():
+def test_what_it_runs_compiles_what_comes_after_pass_1():
     ahead.compile_rest()
+    for kernel in (pair_correlations, add_measures):
+        assert kernel._by_dtypes, kernel.__name__

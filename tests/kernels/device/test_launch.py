@@ -40,7 +40,9 @@ def test_another_kind_of_argument_is_refused():
 
 
 def test_an_empty_grid_runs_nothing():
-    _launch((0, 70_000), (1,))
+    # nothing is compiled either: there is no such source
+    like = put_mirror(np.ones(1))
+    assert launch.launch("no_such_source", "f", (0, 70_000), (1,), (), like=like) is None
 
 
 @pytest.mark.parametrize("put", [put_mirror, put_strict])
