@@ -1,0 +1,1 @@
+"""The FieldTrip buffer, protocol version 1: codec, client, server and driver."""

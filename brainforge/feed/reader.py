@@ -1,0 +1,89 @@
+"""FeedReader: looks at the newest snapshots, and counts those it has missed."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+from pathlib import Path
+
+from brainforge.errors import InputError
+from brainforge.feed.snapshot import ALIGN, FRAME, HEADER, MAGIC, Snapshot, unpack
+
+#: a slot may be rewritten while it is copied; then the other one is newer
+ATTEMPTS = 8
+
+
+class FeedReader:
+    """One watcher of a feed.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InputError
+        There is no feed (yet).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with open(path, "rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                self._inode = os.fstat(file.fileno()).st_ino
+            if self._map[: len(MAGIC)] != MAGIC:
+                raise ValueError("another file")
+        except (OSError, ValueError) as error:
+            raise InputError(where=str(path), expected="a feed", got=str(error)) from error
+        (length,) = struct.unpack_from("<Q", self._map, len(MAGIC))
+        start = len(MAGIC) + 8
+        if start + length > HEADER:
+            raise InputError(where=str(path), expected="a feed", got="a damaged one")
+        self._places = json.loads(self._map[start : start + length])
+        self._seen = dict.fromkeys(self._places, 0)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics there are."""
+        return tuple(self._places)
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a process that took over has made another feed under this name."""
+        try:
+            return os.stat(self.path).st_ino != self._inode
+        except OSError:
+            return True
+
+    def latest(self, topic: str, *, fresh: bool = False) -> Snapshot | None:
+        """Return the newest snapshot of a topic; None where there is none.
+
+        Parameters
+        ----------
+        fresh : bool
+            Return None where it is the one that was returned last.
+        """
+        at, room = self._places[topic]
+        for _ in range(ATTEMPTS):
+            (number,) = struct.unpack_from("<Q", self._map, at)
+            seen = self._seen[topic]
+            if number == 0 or (fresh and number == seen):
+                return None
+            slot = at + ALIGN + (number % 2) * room
+            before, length = FRAME.unpack_from(self._map, slot)
+            if before != number or length > room:
+                continue
+            data = self._map[slot + FRAME.size : slot + FRAME.size + length]
+            if FRAME.unpack_from(self._map, slot)[0] != number:
+                continue
+            self._seen[topic] = number
+            dropped = max(number - seen - 1, 0) if seen else 0
+            return unpack(data, topic, number, dropped)
+        return None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._map.close()

@@ -1,0 +1,84 @@
+"""FeedWriter: publishes snapshots. It never waits for anybody who reads."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from brainforge.errors import InputError
+from brainforge.feed.snapshot import ALIGN, FRAME, HEADER, MAGIC, pack
+
+
+class FeedWriter:
+    """One process's feed: a file with two slots for every topic, written in turn.
+
+    A reader takes the slot that was finished last while the other one is written.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced where it exists, in one step.
+    topics : mapping of str to int
+        Largest size of a snapshot of each topic, in bytes.
+    """
+
+    def __init__(self, path: Path, topics: Mapping[str, int]) -> None:
+        self.path = path
+        at, places = HEADER, {}
+        for topic, size in topics.items():
+            room = -(-(size + 2 * FRAME.size) // ALIGN) * ALIGN
+            places[topic] = [at, room]
+            at += ALIGN + 2 * room
+        directory = json.dumps(places).encode()
+        if len(MAGIC) + 8 + len(directory) > HEADER:
+            raise InputError(where="feed", expected="fewer topics", got=str(len(topics)))
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        with open(partial, "xb+") as file:
+            os.posix_fallocate(file.fileno(), 0, at)
+            file.write(MAGIC + struct.pack("<Q", len(directory)) + directory)
+            file.flush()
+            self._map = mmap.mmap(file.fileno(), at)
+        os.replace(partial, path)
+        self._places = {topic: (a, room) for topic, (a, room) in places.items()}
+        self._sequence = dict.fromkeys(topics, 0)
+
+    def publish(
+        self, topic: str, meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]] = {}
+    ) -> int:
+        """Replace a topic's snapshot; return its sequence number.
+
+        Raises
+        ------
+        InputError
+            An unknown topic, or more bytes than were announced.
+        """
+        if topic not in self._places:
+            raise InputError(
+                where="feed", expected=f"one of {', '.join(self._places)}", got=repr(topic)
+            )
+        data = pack(time.monotonic(), meta, arrays)
+        at, room = self._places[topic]
+        if len(data) + FRAME.size > room:
+            raise InputError(
+                where=f"feed topic {topic}", expected=f"{room} bytes at most", got=str(len(data))
+            )
+        number = self._sequence[topic] + 1
+        slot = at + ALIGN + (number % 2) * room
+        struct.pack_into("<Q", self._map, slot, 0)  # this slot is not to be read
+        self._map[slot + FRAME.size : slot + FRAME.size + len(data)] = data
+        FRAME.pack_into(self._map, slot, number, len(data))
+        struct.pack_into("<Q", self._map, at, number)
+        self._sequence[topic] = number
+        return number
+
+    def close(self) -> None:
+        """Let go of the file, which stays."""
+        self._map.close()

@@ -1,0 +1,1 @@
+"""A session: source, recorder, pipeline, feed and findings of one patient."""
