@@ -54,7 +54,7 @@ class ConnectionLost(ConnectionError):
     """The connection is gone; `LiveSource` tries to open it again."""
 
 
-class Ended(Exception):  # noqa: N818
+class Ended(Exception):
     """The sender has said that nothing more will come."""
 
 

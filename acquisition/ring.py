@@ -9,10 +9,12 @@ come round.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -70,7 +72,7 @@ class Stretch:
     arrival: I64
 
 
-class Overrun(Exception):  # noqa: N818
+class Overrun(Exception):
     """A reader asked for samples that the writer has written over; ``oldest`` is still there."""
 
     def __init__(self, oldest: int) -> None:
@@ -169,11 +171,9 @@ class Ring:
     def close(self) -> None:
         """Let go of the mapping; the file stays."""
         del self._words, self._events, self._index, self._counter, self._arrival, self._data
-        try:
+        # where somebody still holds a view the mapping goes when that does
+        with contextlib.suppress(BufferError):
             self._map.close()
-        except BufferError:
-            # somebody still holds a view: the mapping goes when that does
-            pass
 
     # counters, all in stored samples
 
@@ -314,7 +314,7 @@ class Ring:
         cuts = [0, *(np.flatnonzero(np.diff(index) != 1) + 1).tolist(), len(index)]
         return [
             Stretch(data[a:b], int(index[a]), first + a, int(counter[a]), arrival[a:b])
-            for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+            for a, b in pairwise(cuts)
             if a < b
         ]
 
