@@ -50,9 +50,9 @@ bench: $(VENV)/test.stamp ## the benchmark against peers, each stage with its ac
 
 lock: $(VENV)/test.stamp ## resolve the locks anew
 	@$(UV_LOCK) --extra test -o requirements-test.lock
-	@$(UV_LOCK) --extra build -c requirements-test.lock -o requirements.lock
-	@$(UV_LOCK) --extra build --extra cuda12 -c requirements-test.lock -o requirements-cuda12.lock
-	@$(UV_LOCK) --extra build --extra cuda13 -c requirements-test.lock -o requirements-cuda13.lock
+	@$(UV_LOCK) --extra build --extra lsl -c requirements-test.lock -o requirements.lock
+	@$(UV_LOCK) --extra build --extra lsl --extra cuda12 -c requirements-test.lock -o requirements-cuda12.lock
+	@$(UV_LOCK) --extra build --extra lsl --extra cuda13 -c requirements-test.lock -o requirements-cuda13.lock
 
 docs: $(VENV)/test.stamp ## pages about functions and classes, into build/docs
 	@$(PY) -m pdoc --docformat numpy --output-directory build/docs brainforge $$($(PY) -c "import \
