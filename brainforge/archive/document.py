@@ -47,7 +47,8 @@ class Contents:
     source: dict[str, Any] = field(default_factory=dict)
 
 
-def _info_document(info: Info) -> dict[str, Any]:
+def info_to_document(info: Info) -> dict[str, Any]:
+    """Return an Info JSON-ready, without MNE's measurement info, which is bytes."""
     return {
         "sfreq": info.sfreq,
         "channels": {f: [getattr(c, f) for c in info.channels] for f in CHANNEL_FIELDS},
@@ -68,7 +69,7 @@ def to_document(contents: Contents) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "info": _info_document(contents.info),
+        "info": info_to_document(contents.info),
         "start": contents.start,
         "stop": contents.stop,
         "segments": [[s.start, s.stop, s.stored] for s in contents.segments],
@@ -110,7 +111,14 @@ def _channel(row: dict[str, Any]) -> Channel:
     )
 
 
-def _info(document: dict[str, Any]) -> Info:
+def info_from_document(document: dict[str, Any]) -> Info:
+    """Return the Info that `info_to_document` wrote.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        Where it is no such document.
+    """
     columns = document["channels"]
     rows = zip(*(columns[f] for f in CHANNEL_FIELDS), strict=True)
     line = document["line_freq"]
@@ -160,7 +168,7 @@ def from_document(document: Any, where: str) -> Contents:
         if document["format"] != FORMAT or int(document["version"]) != VERSION:
             raise ValueError(f"format {document['format']}, version {document['version']}")
         contents = Contents(
-            info=_info(document["info"]),
+            info=info_from_document(document["info"]),
             start=int(document["start"]),
             stop=int(document["stop"]),
             segments=tuple(Segment(int(a), int(b), int(s)) for a, b, s in document["segments"]),

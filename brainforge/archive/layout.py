@@ -16,6 +16,8 @@ from brainforge.errors import InputError, ReadError
 
 FORMAT: Final = "brainforge.archive"
 VERSION: Final = 1
+#: folder inside an archive whose recording is not finished
+LIVE: Final = "live"
 #: dtypes a source may have; stored little-endian
 DTYPES: Final = ("int16", "int32", "float32", "float64")
 #: a shard is cut shorter than 10 s where it would be larger than this, decoded

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from brainforge.archive.durable import write_durable
 from brainforge.archive.files import Files, read_json, refused
+from brainforge.archive.layout import LIVE
 
 NAME: Final = "manifest.json"
 Entries = dict[str, tuple[int, str]]
@@ -22,7 +25,7 @@ def digest(data: bytes) -> str:
 
 
 def write_manifest(root: Path, known: Entries) -> None:
-    """Write the manifest of all files below ``root``.
+    """Write the manifest of all files below ``root``, durably.
 
     Parameters
     ----------
@@ -30,13 +33,22 @@ def write_manifest(root: Path, known: Entries) -> None:
         Name to (size, SHA-256) of files whose checksum was taken when they were written.
     """
     entries = dict(known)
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+    for path in _files_below(root):
         name = path.relative_to(root).as_posix()
         if name not in entries:
             data = path.read_bytes()
             entries[name] = (len(data), digest(data))
     document = {"algorithm": "sha256", "files": {n: list(entries[n]) for n in sorted(entries)}}
-    (root / NAME).write_text(json.dumps(document, indent=0), encoding="utf-8")
+    write_durable(root / NAME, json.dumps(document, indent=0).encode())
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """Yield the files of an archive, without those of a recording that is being finished."""
+    for entry in sorted(root.iterdir()):
+        if entry.is_file():
+            yield entry
+        elif entry.name != LIVE:
+            yield from sorted(p for p in entry.rglob("*") if p.is_file())
 
 
 def read_manifest(files: Files) -> Entries:

@@ -7,7 +7,6 @@ that plain ``zarr`` and ``xarray.open_zarr`` show named channels, seconds and ca
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from brainforge.archive.document import MNE_INFO, Contents, to_document
-from brainforge.archive.layout import Layout, array_metadata
+from brainforge.archive.durable import sync, write_durable
+from brainforge.archive.layout import LIVE, Layout, array_metadata
 from brainforge.archive.shard import with_crc
 from brainforge.errors import InputError
 
@@ -91,14 +91,13 @@ def _write_arrays(root: Path, contents: Contents) -> None:
 
 def _sync(root: Path) -> None:
     """Make files and folders durable; zarr never does."""
-    for path in [root, *root.rglob("*")]:
-        if path.is_file() and path.parent.name == "0" and path.parts[-4:-1] == ("counts", "c", "0"):
-            continue  # shards were synced as they were written
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    folders = [p for p in root.iterdir() if p.is_dir() and p.name not in ("counts", LIVE)]
+    # shards were synced as they were written
+    for path in [root, root / "zarr.json", root / "counts", root / "counts/zarr.json"]:
+        sync(path)
+    for path in folders:
+        for each in [path, *path.rglob("*")]:
+            sync(each)
 
 
 def write_metadata(root: Path, contents: Contents, layout: Layout, level: int) -> None:
@@ -123,8 +122,8 @@ def write_metadata(root: Path, contents: Contents, layout: Layout, level: int) -
     with warnings.catch_warnings():
         # consolidated metadata is an extension that zarr and xarray both read
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        # what a recording leaves to remove when all this is done
+        warnings.filterwarnings("ignore", message=f"Object at {LIVE} is not recognized")
         zarr.consolidate_metadata(root, zarr_format=3)
     _sync(root)
-    partial = root / "committed/.c"
-    partial.write_bytes(committed_bytes(layout.n_samples))
-    os.replace(partial, root / "committed/c")
+    write_durable(root / "committed/c", committed_bytes(layout.n_samples))

@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from brainforge.archive.document import Contents, Segment
+from brainforge.archive.durable import refuse_existing, sync, write_durable, writing
 from brainforge.archive.layout import LEVEL, Layout, plan
 from brainforge.archive.manifest import Entries, digest, write_manifest
 from brainforge.archive.shard import encode
 from brainforge.block import Mask, RawBlock
-from brainforge.errors import InputError, OutputError
+from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.recording import Annotation, Event, Gap, Recording
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 #: shards being compressed at the same time; each holds one shard in memory
 IN_FLIGHT = 2
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-@contextmanager
-def _output(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into one OutputError."""
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        if error.errno in FULL:
-            text = "the disk (or the quota) is full; nothing was left behind, free some space"
-        else:
-            text = f"{error.strerror or error}; choose another folder"
-        raise OutputError(f"{path}: cannot be written: {text}") from error
 
 
 class ArchiveWriter:
@@ -99,9 +79,9 @@ class ArchiveWriter:
         self._buffer = self._new_buffer()
         self._entries: Entries = {}
         self._pending: deque[Future[None]] = deque()
-        self._refuse_existing()
+        refuse_existing(self.path)
         self._partial = self.path.with_name(f".{self.path.name}.partial-{os.getpid()}")
-        with _output(self.path):
+        with writing(self.path):
             (self._partial / "counts/c/0").mkdir(parents=True)
         self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="archive")
 
@@ -118,12 +98,6 @@ class ArchiveWriter:
             self.close()
         else:
             self.discard()
-
-    def _refuse_existing(self) -> None:
-        if os.path.lexists(self.path):
-            raise OutputError(
-                f"{self.path}: exists already; choose another name or remove it first"
-            )
 
     def _new_buffer(self) -> np.ndarray[Any, Any]:
         layout = self._layout
@@ -200,16 +174,13 @@ class ArchiveWriter:
             self._collect()
 
     def _collect(self) -> None:
-        with _output(self.path):
+        with writing(self.path):
             self._pending.popleft().result()
 
     def _store(self, counts: np.ndarray[Any, Any], shard: int) -> None:
         data = encode(counts, self._layout, self._level)
         name = self._layout.key(shard)
-        with open(self._partial / name, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_durable(self._partial / name, data)
         self._entries[name] = (len(data), digest(data))
 
     def add(
@@ -244,8 +215,6 @@ class ArchiveWriter:
         while self._pending:
             self._collect()
         self._pool.shutdown()
-        from brainforge.archive.metadata import write_metadata
-
         contents = Contents(
             self.info,
             self._start,
@@ -258,11 +227,11 @@ class ArchiveWriter:
             self._source,
         )
         layout: Layout = replace(self._layout, n_samples=self._stored)
-        with _output(self.path):
-            write_metadata(self._partial, contents, layout, self._level)
-            write_manifest(self._partial, self._entries)
-            self._refuse_existing()
+        with writing(self.path):
+            describe(self._partial, contents, layout, self._entries, self._level)
+            refuse_existing(self.path)
             os.rename(self._partial, self.path)
+            sync(self.path.parent)
 
     def discard(self) -> None:
         """Stop and remove everything written so far."""
@@ -271,6 +240,23 @@ class ArchiveWriter:
         self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(self._partial, ignore_errors=True)
+
+
+def describe(
+    root: Path, contents: Contents, layout: Layout, shards: Entries, level: int = LEVEL
+) -> None:
+    """Write all that an archive says besides its shards, durably; the manifest comes last.
+
+    Parameters
+    ----------
+    shards : dict
+        Size and SHA-256 of every shard, taken when it was written.
+    """
+    # here, not above: zarr is needed once, at the end
+    from brainforge.archive.metadata import write_metadata
+
+    write_metadata(root, contents, layout, level)
+    write_manifest(root, shards)
 
 
 def import_recording(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,57 @@ def edges(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     return np.flatnonzero((codes[1:] > codes[:-1]) & (codes[1:] != 0)) + 1
 
 
+class Rises:
+    """Takes the counts of trigger channels piece by piece and tells where their codes rise.
+
+    Parameters
+    ----------
+    info : Info
+    last : sequence of int | None
+        Codes of the sample before the first one, by channel; None where nothing came before.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The channels looked at.
+    rows : intp array (channel,)
+        Their rows.
+    """
+
+    def __init__(self, info: Info, last: Sequence[int] | None = None) -> None:
+        self._info = info
+        self.names = trigger_names(info)
+        self.rows = info.rows(self.names)
+        self._last = None if last is None else np.array(last, dtype=np.int64)[:, None]
+
+    @property
+    def last(self) -> list[int] | None:
+        """Codes of the last sample taken."""
+        return None if self._last is None else [int(code) for code in self._last[:, 0]]
+
+    def take(self, counts: npt.NDArray[Any], start: int) -> list[Event]:
+        """Return the events of the next samples, channel by channel.
+
+        Parameters
+        ----------
+        counts : array, axes (trigger channel, sample)
+        start : int
+            Index of the first sample.
+        """
+        if not self.names or not counts.shape[1]:
+            return []
+        codes = _codes(counts, self._info, self.names)
+        lead = 0 if self._last is None else 1
+        if self._last is not None:
+            codes = np.concatenate([self._last, codes], axis=1)
+        self._last = codes[:, -1:].copy()
+        return [
+            Event(int(start - lead + edge), int(line[edge]), name)
+            for name, line in zip(self.names, codes, strict=True)
+            for edge in edges(line)
+        ]
+
+
 def find_events(
     info: Info,
     read_rows: Callable[[int, int, Any], npt.NDArray[Any]],
@@ -56,20 +107,12 @@ def find_events(
     segments : iterable of (int, int)
         Stretches that hold samples; a line that is high at the start of one is no event.
     """
-    names = trigger_names(info)
-    if not names:
+    if not trigger_names(info):
         return ()
-    rows = info.rows(names)
     size = max(round(BLOCK_SECONDS * info.sfreq), 2)
     found: list[Event] = []
     for start, stop in segments:
-        last: npt.NDArray[np.int64] | None = None
+        rises = Rises(info)
         for a in range(start, stop, size):
-            codes = _codes(read_rows(a, min(a + size, stop), rows), info, names)
-            lead = 0 if last is None else 1
-            if last is not None:
-                codes = np.concatenate([last, codes], axis=1)
-            for name, line in zip(names, codes, strict=True):
-                found += [Event(int(a - lead + e), int(line[e]), name) for e in edges(line)]
-            last = codes[:, -1:]
+            found += rises.take(read_rows(a, min(a + size, stop), rises.rows), a)
     return tuple(sorted(found, key=lambda e: (e.sample, e.channel)))
