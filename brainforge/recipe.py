@@ -94,6 +94,38 @@ class GraphRecipe:
 
 
 @dataclass(frozen=True)
+class LiveRecipe:
+    """The immediate path of a live session: for eyes and feedback.
+
+    It changes no number that is kept, so it is no part of a recipe's hash. Mains is notched in
+    the causal filter; there is no ZapLine here, whose windows of 10 s would make all late.
+    """
+
+    #: the causal band-pass, Hz, and notches at the mains' harmonics
+    l_freq: float = 1.0
+    h_freq: float = 100.0
+    notch: bool = True
+    #: seconds of good samples before the first calibration, between two, and those it looks at
+    calibration_s: float = 30.0
+    refresh_s: float = 300.0
+    refresh_window_s: float = 120.0
+    #: artifact subspace reconstruction from the first calibration on: 0.3 s later
+    asr: bool = False
+    asr_cutoff: float = 5.0
+    #: trigger-locked averages, seconds around an event; codes beyond so many are counted only
+    epoch_tmin: float = -0.2
+    epoch_tmax: float = 0.8
+    max_conditions: int = 8
+    #: the neurofeedback value: none, power, coh or imcoh, of a band, in channels or regions;
+    #: connectivity is that between ``feedback_picks`` and ``feedback_with``
+    feedback: str = "none"
+    feedback_band: str = "alpha"
+    feedback_picks: tuple[str, ...] = ("occipital",)
+    feedback_with: tuple[str, ...] = ("frontal",)
+    feedback_window_s: float = 1.0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A resolved recipe. Frozen; serialises to TOML and to a content hash."""
 
@@ -110,12 +142,17 @@ class Recipe:
     spectra: SpectraRecipe = field(default_factory=SpectraRecipe)
     connectivity: ConnectivityRecipe = field(default_factory=ConnectivityRecipe)
     graph: GraphRecipe = field(default_factory=GraphRecipe)
+    live: LiveRecipe = field(default_factory=LiveRecipe)
 
     @property
     def hash(self) -> str:
-        """sha256 over the resolved recipe without its name and description."""
+        """sha256 over the resolved recipe without its name, its description and ``live``.
+
+        What a live session shows while it runs is not what is kept of it: the same samples give
+        the same result whatever was shown.
+        """
         content = asdict(self)
-        del content["name"], content["description"]
+        del content["name"], content["description"], content["live"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,6 +182,7 @@ _CHOICES = {
     ("", "mode"): ("full", "short"),
     ("field_correction", "method"): ("auto", "hfc", "ssp", "sss", "amm", "none"),
     ("artifacts", "method"): ("auto", "ica", "ssp", "none"),
+    ("live", "feedback"): ("none", "power", "coh", "imcoh"),
 }
 _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("filter", "l_freq"): (0.1, 1000.0),
@@ -157,6 +195,16 @@ _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("connectivity", "aec_epoch_s"): (4.0, 120.0),
     ("connectivity", "min_epochs"): (2, 100000),
     ("graph", "density"): (0.001, 1.0),
+    ("live", "l_freq"): (0.1, 1000.0),
+    ("live", "h_freq"): (1.0, 10000.0),
+    ("live", "calibration_s"): (15.0, 600.0),
+    ("live", "refresh_s"): (30.0, 86400.0),
+    ("live", "refresh_window_s"): (15.0, 600.0),
+    ("live", "asr_cutoff"): (1.0, 100.0),
+    ("live", "epoch_tmin"): (-5.0, 0.0),
+    ("live", "epoch_tmax"): (0.05, 5.0),
+    ("live", "max_conditions"): (1, 64),
+    ("live", "feedback_window_s"): (0.25, 2.0),
 }
 
 
@@ -239,11 +287,18 @@ def recipe_from_toml(text: str, where: str = "recipe") -> Recipe:
     if "name" not in table:
         raise InputError(where=where, expected="a key 'name'", got="none")
     recipe: Recipe = _build(Recipe, table)
-    if recipe.filter.l_freq >= recipe.filter.h_freq:
+    for name, edges in (("filter", recipe.filter), ("live", recipe.live)):
+        if edges.l_freq >= edges.h_freq:
+            raise InputError(
+                where=f"recipe {name}",
+                expected="l_freq below h_freq",
+                got=f"{edges.l_freq:g} and {edges.h_freq:g} Hz",
+            )
+    if recipe.live.feedback != "none" and recipe.live.feedback_band not in recipe.bands:
         raise InputError(
-            where="recipe filter",
-            expected="l_freq below h_freq",
-            got=f"{recipe.filter.l_freq:g} and {recipe.filter.h_freq:g} Hz",
+            where="recipe key live.feedback_band",
+            expected=f"one of {', '.join(recipe.bands)}",
+            got=repr(recipe.live.feedback_band),
         )
     return recipe
 
