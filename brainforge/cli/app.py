@@ -13,6 +13,7 @@ from brainforge.cli.diagnose import diagnose
 from brainforge.cli.export import export
 from brainforge.cli.import_ import import_
 from brainforge.cli.info import info
+from brainforge.cli.live import live, record
 from brainforge.cli.phantom import phantom
 from brainforge.cli.process import process
 from brainforge.cli.recipes import recipes
@@ -61,6 +62,8 @@ app.command("demo")(demo)
 app.command("diagnose")(diagnose)
 app.command("process")(process)
 app.command("info")(info)
+app.command("live")(live)
+app.command("record")(record)
 app.command("import")(import_)
 app.command("export")(export)
 app.command("verify")(verify)

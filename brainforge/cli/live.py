@@ -1,0 +1,180 @@
+"""``brainforge live``: record and watch a stream, and have its findings when it stops."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from brainforge.cli.output import print_json, show, table
+from brainforge.cli.state import Debug, Json, Quiet, state_of
+from brainforge.config import parse_threads
+from brainforge.errors import InputError
+
+if TYPE_CHECKING:
+    from brainforge.session.spec import SessionSpec
+
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="lsl:NAME, fieldtrip:HOST:PORT, tcp:HOST:PORT, unix:PATH, replay:PATH or phantom.",
+        metavar="SOURCE",
+    ),
+]
+Duration = Annotated[
+    float | None, typer.Option(help="Seconds of signal to record; until Ctrl-C if left out.")
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Archive to record to, NAME.zarr; it must not exist.")
+]
+Counter = Annotated[
+    str | None, typer.Option(help="Channel in which the device counts its samples.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="Option of the source, e.g. speed=max; may be repeated."),
+]
+
+
+def live(
+    context: typer.Context,
+    source: Source = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the streams that can be found, and exit.")
+    ] = False,
+    duration: Duration = None,
+    out: Out = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe: a name (see `recipes`) or a TOML file.")
+    ] = None,
+    counter_channel: Counter = None,
+    option: Options = None,
+    outlets: Annotated[
+        str, typer.Option(help="Prefix of LSL outlets for cleaned signals, features, markers.")
+    ] = "",
+    threads: Annotated[int | None, typer.Option(help="Threads to use; 0 for all cores.")] = None,
+    record_only: Annotated[
+        bool, typer.Option("--record-only", help="Record, and analyse nothing.")
+    ] = False,
+    json_: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Record a live stream, watch it in the terminal, and get findings when it ends.
+
+    Every sample is on the disk within half a second, whatever dies. NAME.zarr is the recording;
+    NAME-results gets report.html, result.json and connectivity.zarr. Ctrl-C ends the session in
+    order; a second one gives up the analysis, never the recording.
+    """
+    if list_:
+        _list(json_)
+        return
+    settings = state_of(context).settings
+    spec = _spec(
+        source, out, recipe or settings.recipe, duration, counter_channel, option, outlets,
+        settings.threads if threads is None else parse_threads(threads, "--threads"),
+        not record_only,
+    )  # fmt: skip
+    from brainforge.cli.live_run import run_session
+
+    payload, code = run_session(spec, quiet=quiet or json_)
+    if json_:
+        print_json(payload)
+    else:
+        from brainforge.cli.live_view import end_lines
+
+        show(*end_lines(payload))
+    if code:
+        raise typer.Exit(code)
+
+
+def record(
+    context: typer.Context,
+    source: Source = None,
+    duration: Duration = None,
+    out: Out = None,
+    counter_channel: Counter = None,
+    option: Options = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Record a live stream and analyse nothing: `live --record-only`."""
+    live(
+        context, source, False, duration, out, None, counter_channel, option, "", None, True,
+        json_, quiet, debug,
+    )  # fmt: skip
+
+
+def _spec(
+    source: str | None,
+    out: Path | None,
+    recipe: str,
+    duration: float | None,
+    counter_channel: str | None,
+    option: list[str] | None,
+    outlets: str,
+    threads: int,
+    analyse: bool,
+) -> SessionSpec:
+    from brainforge.session.spec import SessionSpec
+
+    if source is None:
+        raise InputError(
+            where="--source",
+            expected="lsl:NAME, fieldtrip:HOST:PORT, tcp:HOST:PORT, unix:PATH, replay:PATH or "
+            "phantom",
+            got="nothing",
+            fix="brainforge live --list shows what there is",
+        )
+    archive = out or Path(default_name(source, datetime.now()))
+    return SessionSpec(
+        source=source,
+        archive=str(archive),
+        recipe=recipe,
+        options=parse_options(option or []),
+        duration=duration,
+        counter_channel=counter_channel,
+        threads=threads,
+        analyse=analyse,
+        outlets=outlets,
+    )
+
+
+def default_name(source: str, now: datetime) -> str:
+    """Return the archive's name where none was given: kind of source, date and time."""
+    return f"{source.split(':')[0]}-{now:%Y%m%d-%H%M%S}.zarr"
+
+
+def parse_options(texts: list[str]) -> dict[str, Any]:
+    """Return ``KEY=VALUE`` texts as a dict; InputError for others."""
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise InputError(where="--option", expected="KEY=VALUE", got=repr(text))
+        found[key.strip().replace("-", "_")] = value.strip()
+    return found
+
+
+def _list(json_: bool) -> None:
+    from brainforge.acquisition.connect import discover
+
+    begun = time.monotonic()
+    streams = discover()
+    if json_:
+        print_json({"streams": streams, "seconds": time.monotonic() - begun})
+        return
+    made = table("Streams", "source", "channels", "rate", "about", right=("channels", "rate"))
+    for stream in streams:
+        rate = stream.get("sfreq")
+        made.add_row(
+            str(stream.get("source", "")),
+            str(stream.get("n_channels", "")),
+            f"{rate:g} Hz" if isinstance(rate, (int, float)) else "",
+            str(stream.get("about", "")),
+        )
+    show(made)

@@ -1,0 +1,301 @@
+"""Session: starts recorder and pipeline of one patient, keeps them alive, ends them in order.
+
+The recorder depends on nobody: it goes on whatever happens to the pipeline or to this process.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from brainforge.acquisition.ring import Ring, State
+from brainforge.errors import BrainForgeError, InputError, OutputError
+from brainforge.feed import FeedReader, Snapshot
+from brainforge.session.child import Child, Death
+from brainforge.session.spec import SessionSpec
+
+#: seconds without a sign of life after which a process counts as hung
+RECORDER_PATIENCE_S, PIPELINE_PATIENCE_S = 3.0, 5.0
+#: a source whose last sample is older is dead, and values computed from it are stale
+STALE_S = 1.0
+
+
+@dataclass(frozen=True)
+class View:
+    """What can be seen of a session now.
+
+    Parameters
+    ----------
+    recorder : dict
+        The recorder's own words (topic ``recorder`` of its feed).
+    topics : dict
+        Newest snapshots of the pipeline's feed by topic.
+    stale : bool
+        Whether the newest sample is more than a second old while more should come.
+    silent_s : float | None
+        Seconds since the newest sample came; None before the first.
+    phase : str
+        starting, live, finishing, done or failed.
+    restarts : tuple of Death
+    """
+
+    recorder: dict[str, Any]
+    topics: dict[str, Snapshot]
+    stale: bool
+    silent_s: float | None
+    phase: str
+    restarts: tuple[Death, ...]
+
+
+@dataclass
+class _Feed:
+    """A feed of a process that may be replaced by another one's."""
+
+    path: Path
+    reader: FeedReader | None = field(default=None)
+
+    def latest(self, topic: str) -> Snapshot | None:
+        if self.reader is not None and self.reader.replaced:
+            self.close()
+        if self.reader is None:
+            try:
+                self.reader = FeedReader(self.path)
+            except InputError:
+                return None
+        return self.reader.latest(topic) if topic in self.reader.topics else None
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return self.reader.topics if self.reader is not None else ()
+
+    def close(self) -> None:
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+
+
+class Session:
+    """A live session under supervision.
+
+    Call `poll` at least once a second; `stop` asks it to end, and polling goes on until
+    `phase` is done or failed.
+
+    Parameters
+    ----------
+    spec : SessionSpec
+
+    Raises
+    ------
+    InputError, OutputError
+        What the spec asks for cannot be done.
+    """
+
+    def __init__(self, spec: SessionSpec) -> None:
+        spec.check()
+        self.spec, self.paths = spec, spec.paths
+        self.recording_id = uuid.uuid4().hex
+        self._recorder_feed = _Feed(self.paths.recorder_feed)
+        self._pipeline_feed = _Feed(self.paths.pipeline_feed)
+        self._ring: Ring | None = None
+        self._restarts: list[Death] = []
+        self._stopped_at: float | None = None
+        self._ended_s: dict[str, float] = {}
+        self._failure: str | None = None
+        self._children: list[Child] = []
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start recorder and pipeline."""
+        scratch = self.paths.scratch
+        try:
+            scratch.mkdir()
+        except OSError as error:
+            raise OutputError(f"{scratch}: cannot be made: {error.strerror}") from error
+        self.paths.spec.write_text(self.spec.to_json(), encoding="utf-8")
+        self._recorder = Child(
+            "recorder", self._recorder_command, scratch / "recorder.log", self._recorder_beat,
+            RECORDER_PATIENCE_S,
+        )  # fmt: skip
+        self._children = [self._recorder]
+        self._pipeline: Child | None = None
+        if self.spec.analyse:
+            self._pipeline = Child(
+                "pipeline", self._pipeline_command, scratch / "pipeline.log",
+                self._pipeline_beat, PIPELINE_PATIENCE_S,
+            )  # fmt: skip
+            self._children.append(self._pipeline)
+        for child in self._children:
+            child.start()
+
+    def _recorder_command(self, start: int) -> Sequence[str]:
+        document = {
+            "source": self.spec.source,
+            "options": self.spec.options,
+            "out": self.spec.archive,
+            "duration_s": self.spec.duration,
+            "block_s": self.spec.block_s,
+            "counter_channel": self.spec.counter_channel,
+            "feed": str(self.paths.recorder_feed),
+            "recording_id": self.recording_id,
+            # whoever takes over goes on with what is there
+            "resume": (self.paths.archive / "live" / "header.json").exists(),
+        }
+        self.paths.recorder_spec.write_text(json.dumps(document), encoding="utf-8")
+        return ["-m", "brainforge.acquisition.recorder", str(self.paths.recorder_spec)]
+
+    def _pipeline_command(self, start: int) -> Sequence[str]:
+        return ["-m", "brainforge.session.worker", str(self.paths.spec)]
+
+    def _recorder_beat(self) -> float | None:
+        ring = self._attached()
+        return None if ring is None or not ring.heartbeat else ring.heartbeat / 1e9
+
+    def _pipeline_beat(self) -> float | None:
+        beat = self._pipeline_feed.latest("beat")
+        return None if beat is None else beat.written
+
+    def _attached(self) -> Ring | None:
+        if self._ring is None:
+            try:
+                text = (self.paths.archive / "live" / "header.json").read_text(encoding="utf-8")
+                self._ring = Ring.attach(Path(json.loads(text)["ring"]))
+            except (OSError, InputError, ValueError, KeyError):
+                return None
+        return self._ring
+
+    def poll(self) -> View:
+        """Look after the processes and return what can be seen.
+
+        Raises
+        ------
+        BrainForgeError
+            A process was refused, or dies again and again; what was recorded is kept.
+        """
+        for child in self._children:
+            death = child.poll()
+            if death is not None:
+                self._restarts.append(death)
+            if not child.running and child.name not in self._ended_s:
+                self._ended_s[child.name] = time.monotonic()
+        if self._recorder.code == 2:
+            raise self._refusal(self._recorder)
+        if self._pipeline is not None and self._pipeline.code == 2:
+            raise self._refusal(self._pipeline)
+        return self.view()
+
+    def _refusal(self, child: Child) -> BrainForgeError:
+        words = child.last_words().removeprefix("error: ")
+        return _Refused(words or f"the {child.name} was refused and did not say why")
+
+    def view(self) -> View:
+        """Return what can be seen now, without looking after anything."""
+        said = self._recorder_feed.latest("recorder")
+        self._pipeline_feed.latest("status")
+        topics = {
+            topic: snapshot
+            for topic in self._pipeline_feed.topics
+            if (snapshot := self._pipeline_feed.latest(topic)) is not None
+        }
+        silent = self._silent_s()
+        live = self.phase in ("starting", "live")
+        return View(
+            recorder=said.meta if said is not None else {},
+            topics=topics,
+            stale=live and silent is not None and silent > STALE_S,
+            silent_s=silent,
+            phase=self.phase,
+            restarts=tuple(self._restarts),
+        )
+
+    def _silent_s(self) -> float | None:
+        ring = self._attached()
+        if ring is None or ring.received == 0:
+            return None
+        newest = ring.received
+        arrival = ring.read(newest - 1, newest)[0].arrival[-1]
+        return max(time.monotonic() - float(arrival) / 1e9, 0.0)
+
+    @property
+    def phase(self) -> str:
+        """Where the session is: starting, live, finishing, done or failed."""
+        if not any(child.running for child in self._children):
+            return "done" if all(child.code in (0, 3) for child in self._children) else "failed"
+        ring = self._attached()
+        if not self._recorder.running or self._stopped_at is not None:
+            return "finishing"
+        if ring is None or ring.received == 0:
+            return "starting"
+        return "finishing" if ring.state in (State.STOPPING, State.ENDED) else "live"
+
+    def stop(self) -> None:
+        """Ask the recorder to end; the pipeline finishes when it has all samples."""
+        if self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+            self._recorder.terminate()
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """Process ids by name."""
+        return {child.name: child.pid for child in self._children}
+
+    def outcome(self) -> dict[str, Any]:
+        """Return what the pipeline left, and when what had ended, JSON-ready.
+
+        ``stop_to_report_s`` counts from the last sample or the call of `stop`, whichever was
+        later.
+        """
+        try:
+            found: dict[str, Any] = json.loads(self.paths.outcome.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            found = {}
+        return {
+            **found,
+            "recorder_code": self._recorder.code,
+            "restarts": [{"process": d.name, "why": d.why} for d in self._restarts],
+        }
+
+    def close(self) -> None:
+        """End what still runs and clean up; after a failure the scratch folder is kept.
+
+        A recorder that still runs is asked to end in order and given the time for it.
+        """
+        if self._children and self._recorder.running:
+            self._recorder.terminate()
+            deadline = time.monotonic() + 10.0
+            while self._recorder.running and time.monotonic() < deadline:
+                self._recorder.poll()
+                time.sleep(0.02)
+        done = bool(self._children) and self.phase == "done"
+        for child in self._children:
+            child.kill()
+        for feed in (self._recorder_feed, self._pipeline_feed):
+            feed.close()
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+        if done:
+            shutil.rmtree(self.paths.scratch, ignore_errors=True)
+
+
+class _Refused(BrainForgeError):
+    """A process of the session was refused what it was asked to do."""
+
+    exit_code = 2

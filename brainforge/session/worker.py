@@ -1,0 +1,268 @@
+"""The pipeline's process: from the ring to snapshots, and at the end to findings and a report.
+
+``python -m brainforge.session.worker SESSION.json``. It reads what the recorder has received,
+sends every piece down the immediate and the exact path, and writes a checkpoint every 10 s of
+signal. One that is started anew goes on from there: what it has missed is in the ring, or in the
+recording.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.acquisition.ring import Overrun, Ring, State, Stretch
+from brainforge.backend import Backend
+from brainforge.block import RawBlock
+from brainforge.checkpoint import read_state, write_state
+from brainforge.errors import BrainForgeError, ReadError
+from brainforge.feed import FeedWriter
+from brainforge.live.calibration import Calibrator
+from brainforge.live.exact import ExactPath
+from brainforge.live.immediate import ImmediatePath
+from brainforge.recipe import load_recipe
+from brainforge.session.ages import Ages
+from brainforge.session.header import Header, wait_for_header
+from brainforge.session.past import Past
+from brainforge.session.spec import SessionSpec
+from brainforge.session.topics import topic_sizes
+
+#: seconds of signal between two checkpoints
+CHECKPOINT_S: Final = 10.0
+#: longest wait for new samples; a tenth of a block, so that it adds little to their age
+NAP_S: Final = 0.004
+#: seconds of signal that are processed at once when there is a backlog
+CATCH_UP_S: Final = 1.0
+#: a backlog of more than this many seconds is caught up with before anything is shown
+BEHIND_S: Final = 0.5
+
+
+class Worker:
+    """Runs one session's pipeline until the recorder has ended.
+
+    Parameters
+    ----------
+    spec : SessionSpec
+    header : Header
+        Of the recording.
+    """
+
+    def __init__(self, spec: SessionSpec, header: Header) -> None:
+        self.spec, self.paths, self.header = spec, spec.paths, header
+        self.info = header.info
+        self.recipe = load_recipe(spec.recipe)
+        self.backend = Backend(n_threads=spec.threads)
+        self.ring = Ring.attach(header.ring)
+        self._past = Past(spec.paths.archive)
+        self._feed = FeedWriter(self.paths.pipeline_feed, topic_sizes(self.info))
+        self._ages = Ages()
+        self._behind, self._held_back = False, 0
+        self._arrival = time.monotonic()
+        self._outlets = self._open_outlets()
+        self.immediate = ImmediatePath(
+            self.recipe, self.info, self.backend, self._publish, outputs=self._outlets
+        )
+        self.exact = ExactPath(self.recipe, self.info, self.backend, self.paths.scratch)
+        self.calibrator = Calibrator(self.recipe, self.info, self.backend)
+        #: stored samples that both paths have taken, events that have been handed on
+        self._at, self._events = 0, 0
+        self._saved, self._piece = 0, max(round(spec.block_s * self.info.sfreq), 1)
+        self._progress = time.monotonic()
+        self._restored = self._restore()
+
+    def _open_outlets(self) -> Any:
+        if not self.spec.outlets:
+            return None
+        from brainforge.session.outlets import Outlets
+
+        return Outlets(self.spec.outlets)
+
+    # the loop
+
+    def run(self) -> None:
+        """Process until the recorder has ended and every sample has been taken."""
+        while True:
+            state, last = self.ring.state, self.ring.received
+            if last > self._at:
+                self._take(last)
+            elif state in (State.STOPPING, State.ENDED, State.FAILED):
+                return
+            else:
+                time.sleep(NAP_S)
+            self._progress = time.monotonic()
+
+    def _take(self, last: int) -> None:
+        """Take the next piece, a larger one where there is a backlog."""
+        backlog = (last - self._at) / self.info.sfreq
+        self._behind = backlog > BEHIND_S
+        size = round(CATCH_UP_S * self.info.sfreq) if self._behind else self._piece
+        for stretch in self._read(self._at, min(last, self._at + size)):
+            data = np.ascontiguousarray(stretch.data.T)
+            raw = RawBlock(data, self.info, stretch.start)
+            self._arrival = float(stretch.arrival[-1]) / 1e9
+            self._hand_on_events()
+            self.immediate.take(raw, self._arrival)
+            self.exact.feed(raw)
+            self._calibrate(raw)
+            self._at = stretch.stored + len(stretch.data)
+        if self._at - self._saved >= CHECKPOINT_S * self.info.sfreq:
+            self._save()
+
+    def _read(self, first: int, last: int) -> list[Stretch]:
+        """Return stored samples from the ring, or from the recording where they have left it."""
+        try:
+            return self.ring.read(first, last)
+        except Overrun as overrun:
+            return self._past.read(first, min(last, overrun.oldest))
+
+    def _hand_on_events(self) -> None:
+        self._events, new = self.ring.events(self._events)
+        for sample, code, channel in new:
+            self.immediate.event(sample, code, channel)
+
+    def _calibrate(self, raw: RawBlock) -> None:
+        self.calibrator.feed(raw)
+        calibration = self.calibrator.poll()
+        if calibration is not None:
+            self.immediate.adopt(calibration)
+
+    # what is shown
+
+    def _publish(
+        self, topic: str, meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
+        """Publish a snapshot; while a backlog is caught up with nothing old is shown."""
+        if self._behind and topic != "layout":
+            self._held_back += 1
+            return
+        extra: dict[str, Any] = {}
+        if topic == "traces":
+            self._ages.add(time.monotonic() - self._arrival)
+        if topic == "status":
+            extra = self._status()
+        self._feed.publish(topic, {**meta, **extra}, arrays)
+
+    def _status(self) -> dict[str, Any]:
+        """Return what the process knows of itself."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "age": self._ages.summary(),
+            "held_back": self._held_back,
+            "backlog_s": (self.ring.received - self._at) / self.info.sfreq,
+            "calibration": self.calibrator.summary(),
+            "restored": self._restored,
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "peak_rss_bytes": usage.ru_maxrss * 1024,
+        }
+
+    @property
+    def last_arrival(self) -> float:
+        """`time.monotonic` at which the newest sample came."""
+        return self._arrival
+
+    def live_part(self) -> dict[str, Any]:
+        """Return what a result says of the live session, JSON-ready."""
+        return {**self.immediate.summary(), **self._status(), "latency_s": self.immediate.latency}
+
+    def beat(self) -> None:
+        """Say that the process lives and when its loop last moved on."""
+        self._feed.publish("beat", {"progress": self._progress, "stored": self._at})
+
+    # checkpoints
+
+    def _save(self) -> None:
+        state = {
+            "recording_id": self.header.recording_id,
+            "recipe": self.recipe.hash,
+            "at": self._at,
+            "events": self._events,
+            "ages": self._ages.state(),
+            "exact": self.exact.checkpoint(),
+            "immediate": self.immediate.state(),
+            "calibrator": self.calibrator.state(),
+        }
+        write_state(self.paths.checkpoint, state)
+        self._saved = self._at
+
+    def _restore(self) -> bool:
+        """Go on from the checkpoint where there is one that can be believed."""
+        try:
+            state = read_state(self.paths.checkpoint)
+        except ReadError as error:
+            print(f"starting over: {error}", file=sys.stderr, flush=True)
+            return False
+        same = state is not None and (
+            state["recording_id"] == self.header.recording_id
+            and state["recipe"] == self.recipe.hash
+        )
+        if not same:
+            return False
+        self.exact.restore(state["exact"])
+        self.immediate.restore(state["immediate"])
+        self.calibrator.restore(state["calibrator"])
+        self._ages.restore(state["ages"])
+        self._at = self._saved = state["at"]
+        self._events = state["events"]
+        return True
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.calibrator.close()
+        self.exact.close()
+        if self._outlets is not None:
+            self._outlets.close()
+        self._feed.close()
+        self.ring.close()
+
+
+def _beating(worker: Worker, over: threading.Event) -> threading.Thread:
+    """Start the thread that says twice a second that the process lives."""
+
+    def beat() -> None:
+        while not over.wait(0.5):
+            worker.beat()
+
+    thread = threading.Thread(target=beat, name="beat", daemon=True)
+    thread.start()
+    return thread
+
+
+def main(arguments: list[str]) -> int:
+    """Run the process; return its exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    spec = SessionSpec.from_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    over = threading.Event()
+    try:
+        worker = Worker(spec, wait_for_header(spec.paths.archive))
+        thread = _beating(worker, over)
+        try:
+            worker.run()
+            from brainforge.session.finishing import finish
+
+            finish(worker)
+        finally:
+            over.set()
+            thread.join()
+            worker.close()
+    except BrainForgeError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    return 0
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
