@@ -46,9 +46,14 @@ def _open(path: Path) -> Recording:
     return open_mne(path)
 
 
-def _with_options(
-    info: Info, line_freq: float | None, subject: str | None, bads: Iterable[str]
+def with_options(
+    info: Info,
+    *,
+    line_freq: float | None = None,
+    subject: str | None = None,
+    bads: Iterable[str] = (),
 ) -> Info:
+    """Return ``info`` with what its user knows better; see `open_recording`."""
     if line_freq is not None:
         if not 0 < line_freq < info.sfreq:
             raise InputError(where="line frequency", expected="50 or 60 Hz", got=f"{line_freq} Hz")
@@ -112,7 +117,7 @@ def open_recording(
         source = {**recording.source, "notes": [*recording.source["notes"], *notes]}
         source["sensors"] = Path(sensors).name
         recording = replace(recording, info=info, source=source)
-    info = _with_options(recording.info, line_freq, subject, bads)
+    info = with_options(recording.info, line_freq=line_freq, subject=subject, bads=bads)
     recording = replace(recording, info=info)
     check_units(recording, str(path))
     return recording
