@@ -38,7 +38,7 @@ class _Slot(IntEnum):
     MAGIC, CHANNELS, DTYPE, CAPACITY = 0, 1, 2, 3
     RECEIVED, LOGGED, COMMITTED, SEALED = 8, 16, 24, 32  # a cache line each
     EVENTS, STATE, HEARTBEAT, GENERATION, BOOT = 40, 48, 56, 64, 72
-    CLAIM = 80
+    CLAIM, FIRST = 80, 88
 
 
 class State(IntEnum):
@@ -124,8 +124,16 @@ class Ring:
         )
 
     @classmethod
-    def create(cls, path: Path, n_channels: int, dtype: Any, capacity: int) -> Self:
+    def create(cls, path: Path, n_channels: int, dtype: Any, capacity: int, first: int = 0) -> Self:
         """Make a new ring; the file must not exist.
+
+        Parameters
+        ----------
+        path : Path
+        n_channels, capacity : int
+        dtype : dtype-like
+        first : int
+            Place of the first sample to come; those before it lie in shards and log only.
 
         Raises
         ------
@@ -146,6 +154,8 @@ class Ring:
             head[_Slot.MAGIC], head[_Slot.CHANNELS] = MAGIC, n_channels
             head[_Slot.DTYPE], head[_Slot.CAPACITY] = code, capacity
             head[_Slot.BOOT] = boot_number()
+            head[[_Slot.RECEIVED, _Slot.LOGGED, _Slot.COMMITTED, _Slot.CLAIM]] = first
+            head[_Slot.FIRST] = first
             os.pwrite(file, head.tobytes(), 0)
             return cls(path, file, True)
         except OSError as error:
@@ -244,7 +254,8 @@ class Ring:
     @property
     def oldest(self) -> int:
         """The first stored sample that has not been written over."""
-        return max(int(self._words[_Slot.CLAIM]) - self.capacity, 0)
+        first = int(self._words[_Slot.FIRST])
+        return max(int(self._words[_Slot.CLAIM]) - self.capacity, first)
 
     # writing
 
@@ -317,6 +328,26 @@ class Ring:
             for a, b in pairwise(cuts)
             if a < b
         ]
+
+    def views(self, first: int, last: int) -> list[Stretch]:
+        """Return the stored samples [first, last) where they lie, cut at gaps and where it wraps.
+
+        For the writer alone, who knows that nothing of it will be written over meanwhile.
+        """
+        out, at = [], first
+        while at < last:
+            place = at % self.capacity
+            m = min(self.capacity - place, last - at)
+            index = self._index[place : place + m]
+            cuts = [0, *(np.flatnonzero(np.diff(index) != 1) + 1).tolist(), m]
+            for a, b in pairwise(cuts):
+                here = slice(place + a, place + b)
+                counter = int(self._counter[place + a])
+                out.append(
+                    Stretch(self._data[here], int(index[a]), at + a, counter, self._arrival[here])
+                )
+            at += m
+        return out
 
     def events(self, since: int) -> tuple[int, list[tuple[int, int, str]]]:
         """Return the number of triggers so far and those from the ``since``-th on.
