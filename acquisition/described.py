@@ -62,7 +62,9 @@ class Described:
 
     def open(self, resume: int | None) -> Info:
         """Connect and return the completed Info."""
-        return self._description.applied(self._driver.open(resume))
+        info = self._description.applied(self._driver.open(resume))
+        self.counter_bits = self._driver.counter_bits  # some learn it from the sender
+        return info
 
     def receive(self, timeout: float) -> list[Packet]:
         """Return what has come."""

@@ -74,8 +74,8 @@ class Worker:
         )
         self.exact = ExactPath(self.recipe, self.info, self.backend, self.paths.scratch)
         self.calibrator = Calibrator(self.recipe, self.info, self.backend)
-        #: stored samples that both paths have taken, events that have been handed on
-        self._at, self._events = 0, 0
+        #: stored samples that were read, that the immediate path has taken; events handed on
+        self._at, self._shown, self._events = 0, 0, 0
         self._saved, self._piece = 0, max(round(spec.block_s * self.info.sfreq), 1)
         self._progress = time.monotonic()
         self._restored = self._restore()
@@ -106,15 +106,17 @@ class Worker:
         backlog = (last - self._at) / self.info.sfreq
         self._behind = backlog > BEHIND_S
         size = round(CATCH_UP_S * self.info.sfreq) if self._behind else self._piece
-        for stretch in self._read(self._at, min(last, self._at + size)):
-            data = np.ascontiguousarray(stretch.data.T)
-            raw = RawBlock(data, self.info, stretch.start)
-            self._arrival = float(stretch.arrival[-1]) / 1e9
-            self._hand_on_events()
-            self.immediate.take(raw, self._arrival)
-            self.exact.feed(raw)
-            self._calibrate(raw)
+        end = min(last, self._at + size)
+        if self._at < self._shown:
+            end = min(end, self._shown)  # only the exact path has to have these again
+        for stretch in self._read(self._at, end):
+            raw = RawBlock(np.ascontiguousarray(stretch.data.T), self.info, stretch.start)
             self._at = stretch.stored + len(stretch.data)
+            self.exact.feed(raw)
+            if self._at > self._shown:
+                self._arrival = float(stretch.arrival[-1]) / 1e9
+                self._show(raw)
+                self._shown = self._at
         if self._at - self._saved >= CHECKPOINT_S * self.info.sfreq:
             self._save()
 
@@ -130,7 +132,9 @@ class Worker:
         for sample, code, channel in new:
             self.immediate.event(sample, code, channel)
 
-    def _calibrate(self, raw: RawBlock) -> None:
+    def _show(self, raw: RawBlock) -> None:
+        self._hand_on_events()
+        self.immediate.take(raw, self._arrival)
         self.calibrator.feed(raw)
         calibration = self.calibrator.poll()
         if calibration is not None:
@@ -184,7 +188,7 @@ class Worker:
         state = {
             "recording_id": self.header.recording_id,
             "recipe": self.recipe.hash,
-            "at": self._at,
+            "shown": self._shown,
             "events": self._events,
             "ages": self._ages.state(),
             "exact": self.exact.checkpoint(),
@@ -201,17 +205,16 @@ class Worker:
         except ReadError as error:
             print(f"starting over: {error}", file=sys.stderr, flush=True)
             return False
-        same = state is not None and (
-            state["recording_id"] == self.header.recording_id
-            and state["recipe"] == self.recipe.hash
-        )
-        if not same:
+        mine = {"recording_id": self.header.recording_id, "recipe": self.recipe.hash}
+        if state is None or any(state[key] != value for key, value in mine.items()):
             return False
         self.exact.restore(state["exact"])
         self.immediate.restore(state["immediate"])
         self.calibrator.restore(state["calibrator"])
         self._ages.restore(state["ages"])
-        self._at = self._saved = state["at"]
+        self._shown = state["shown"]
+        # the exact path writes its own state now and then, so it may be behind or ahead
+        self._at = self._saved = min(self._shown, self.exact.n_fed)
         self._events = state["events"]
         return True
 
