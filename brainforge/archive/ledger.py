@@ -43,3 +43,22 @@ def ledger_document(entries: Iterable[dict[str, Any]], exact: bool) -> dict[str,
         "entries": rows,
         "left_out": left_out,
     }
+
+
+def ledger_of(source: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the ledger in an archive's ``source``; None where it was not recorded here.
+
+    Raises
+    ------
+    ValueError
+        What is there is no ledger.
+    """
+    ledger = source.get("ledger")
+    if ledger is None:
+        return None
+    try:
+        counts = {str(what): int(n) for what, n in ledger["counts"].items()}
+        samples = {str(what): int(n) for what, n in ledger["samples"].items()}
+        return {**ledger, "exact": bool(ledger["exact"]), "counts": counts, "samples": samples}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("a ledger that is none") from error

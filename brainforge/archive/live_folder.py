@@ -16,7 +16,7 @@ from typing import Any, Final
 from brainforge.archive import manifest
 from brainforge.archive.durable import sync, writing
 from brainforge.archive.layout import LIVE
-from brainforge.errors import OutputError
+from brainforge.errors import OutputError, ReadError
 
 HEADER: Final = "header.json"
 LOCK: Final = "lock"
@@ -64,6 +64,19 @@ def state_of(path: Path) -> State:
     if not (path / LIVE).is_dir():
         return State.FINISHED
     return State.INTERRUPTED if holder(path) is None else State.RECORDING
+
+
+def refuse_unfinished(path: Path) -> None:
+    """Raise ReadError where an archive is being recorded or was interrupted."""
+    if not (path / LIVE).is_dir():
+        return
+    owner = holder(path)
+    if owner is None:
+        got, fix = "a recording that was interrupted", f"finish it with: brainforge repair {path}"
+    else:
+        got = f"one that process {owner['pid']} has been recording since {owner['started']}"
+        fix = "wait until it ends"
+    raise ReadError(where=str(path), expected="a finished archive", got=got, fix=fix)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from brainforge.archive import manifest
 from brainforge.archive.document import MNE_INFO, Contents, from_document
 from brainforge.archive.files import Files, open_files, read_json, refused
 from brainforge.archive.layout import Layout, layout_of
+from brainforge.archive.live_folder import refuse_unfinished
 from brainforge.archive.shard import ShardError, decode, without_crc
 from brainforge.errors import InputError, ReadError
 from brainforge.kernels.parallel import may_use_others
@@ -132,6 +133,7 @@ class ArchiveReader:
 
 def read_parts(path: Path) -> tuple[Files, manifest.Entries, Contents, Layout]:
     """Return the files, manifest, contents and layout of an archive, all checked."""
+    refuse_unfinished(path)
     files = open_files(path)
     if "zarr.json" not in files.sizes:
         raise refused(path, "no zarr.json in it")
@@ -166,6 +168,14 @@ def read_parts(path: Path) -> tuple[Files, manifest.Entries, Contents, Layout]:
     return files, entries, contents, layout
 
 
+def _origin(contents: Contents) -> dict[str, Any]:
+    """Return what was stored about the source; of a ledger the sums, not its thousands of lines."""
+    ledger = contents.source.get("ledger")
+    if not isinstance(ledger, dict):
+        return contents.source
+    return {**contents.source, "ledger": {k: v for k, v in ledger.items() if k != "entries"}}
+
+
 def open_archive(path: str | os.PathLike[str]) -> Recording:
     """Open an archive, a ``.zarr`` folder or a ``.zarr.zip`` file, without reading its counts.
 
@@ -177,7 +187,7 @@ def open_archive(path: str | os.PathLike[str]) -> Recording:
     -------
     recording : Recording
         ``source["sha256"]`` is that of the manifest, which holds the checksum of every file;
-        ``source["origin"]`` what was stored about the source.
+        ``source["origin"]`` what was stored about the source, with the sums of its ledger.
 
     Raises
     ------
@@ -192,7 +202,7 @@ def open_archive(path: str | os.PathLike[str]) -> Recording:
         "format": "brainforge archive",
         "sha256": manifest.digest(files.read(manifest.NAME)),
         "notes": list(contents.source.get("notes", [])),
-        "origin": contents.source,
+        "origin": _origin(contents),
     }
     return Recording(
         contents.info,

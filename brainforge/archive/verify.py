@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from brainforge.archive import manifest
+from brainforge.archive.document import Contents
 from brainforge.archive.files import Files
 from brainforge.archive.layout import Layout
+from brainforge.archive.ledger import ledger_of
 from brainforge.archive.reader import read_parts
 from brainforge.archive.shard import ShardError, decode
 from brainforge.errors import BrainForgeError
@@ -48,6 +51,33 @@ def _file_problems(files: Files, entries: manifest.Entries) -> list[dict[str, An
     return problems
 
 
+def _check_ledger(contents: Contents) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the ledger and where the gaps that it tells of are not those of the time axis."""
+    lost = sum(gap.stop - gap.start for gap in contents.gaps)
+    try:
+        ledger = ledger_of(contents.source)
+    except ValueError as error:
+        return {}, [{"file": "zarr.json", "problem": str(error)}]
+    if ledger is None:
+        return {}, []
+    told = ledger["samples"].get("gap", 0)
+    if told == lost:
+        return ledger, []
+    problem = f"{told} samples lost by the ledger, {lost} in the list of gaps"
+    return ledger, [{"file": "zarr.json", "problem": problem}]
+
+
+def _damaged(shard: int, contents: Contents, layout: Layout) -> Iterator[list[int]]:
+    """Yield the absolute intervals that a shard holds."""
+    lo = shard * layout.samples
+    hi = lo + layout.samples_in(shard)
+    for s in contents.segments:
+        a = max(lo - s.stored + s.start, s.start)
+        b = min(hi - s.stored + s.start, s.stop)
+        if a < b:
+            yield [a, b]
+
+
 def verify_archive(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Check every byte of an archive and account for every sample.
 
@@ -58,10 +88,12 @@ def verify_archive(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     report : dict
-        JSON-ready: ``ok``; ``received`` and ``stored`` samples (they are equal, and with the
-        samples in ``gaps``, each with its cause, make up the time axis from ``first_sample`` to
-        ``last_sample``); ``checksums`` (SHA-256 by shard); ``damaged`` (absolute intervals whose
-        counts cannot be believed); ``problems`` (``file``, ``problem``).
+        JSON-ready: ``ok``; ``state`` (finished); ``received``: samples that the device took
+        from ``first_sample`` to ``last_sample``, which are those ``stored`` and those in
+        ``gaps``, each with its cause; ``exact``: whether that rests on the device's counter
+        (None for recordings that were imported); ``ledger``: notices by kind; ``checksums``
+        (SHA-256 by shard); ``damaged`` (absolute intervals whose counts cannot be believed);
+        ``problems`` (``file``, ``problem``).
 
     Raises
     ------
@@ -70,7 +102,8 @@ def verify_archive(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     files, entries, contents, layout = read_parts(path)
-    problems = _file_problems(files, entries)
+    ledger, problems = _check_ledger(contents)
+    problems += _file_problems(files, entries)
     broken = {p["file"] for p in problems}
     out = np.empty((layout.n_channels, layout.samples), dtype=layout.dtype)
     damaged: list[list[int]] = []
@@ -82,23 +115,20 @@ def verify_archive(path: str | os.PathLike[str]) -> dict[str, Any]:
         elif name not in entries:
             problems.append({"file": name, "problem": "not in the manifest"})
         if problem or name in broken:
-            lo = shard * layout.samples
-            hi = lo + layout.samples_in(shard)
-            for s in contents.segments:
-                a = max(lo - s.stored + s.start, s.start)
-                b = min(hi - s.stored + s.start, s.stop)
-                if a < b:
-                    damaged.append([a, b])
+            damaged += _damaged(shard, contents, layout)
     return {
         "ok": not problems,
+        "state": "finished",
         "path": str(path),
         "sha256": manifest.digest(files.read(manifest.NAME)),
         "n_channels": layout.n_channels,
-        "received": contents.stop - contents.start - sum(g.stop - g.start for g in contents.gaps),
+        "received": contents.stop - contents.start,
         "stored": layout.n_samples,
         "first_sample": contents.start,
         "last_sample": contents.stop - 1,
         "gaps": [{"start": g.start, "stop": g.stop, "cause": g.cause} for g in contents.gaps],
+        "exact": ledger.get("exact"),
+        "ledger": ledger.get("counts", {}),
         "checksums": {k: v[1] for k, v in entries.items() if k.startswith("counts/c/")},
         "damaged": damaged,
         "problems": problems,

@@ -17,6 +17,7 @@ from brainforge.cli.live import live, record
 from brainforge.cli.phantom import phantom
 from brainforge.cli.process import process
 from brainforge.cli.recipes import recipes
+from brainforge.cli.repair import repair
 from brainforge.cli.state import state_of
 from brainforge.cli.verify import verify
 
@@ -67,5 +68,6 @@ app.command("record")(record)
 app.command("import")(import_)
 app.command("export")(export)
 app.command("verify")(verify)
+app.command("repair")(repair)
 app.command("recipes")(recipes)
 app.command("phantom")(phantom)

@@ -37,7 +37,8 @@ def read_all(path: Path) -> None:
 def test_verify_accounts_for_every_sample(archive: Path) -> None:
     report = verify_archive(archive)
     assert report["ok"]
-    assert report["received"] == report["stored"] == 680
+    assert (report["received"], report["stored"]) == (700, 680)
+    assert (report["state"], report["exact"], report["ledger"]) == ("finished", None, {})
     assert (report["first_sample"], report["last_sample"]) == (50, 749)
     assert report["gaps"] == [{"start": 150, "stop": 170, "cause": "link lost"}]
     assert len(report["checksums"]) == 4

@@ -30,7 +30,18 @@ def test_version(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "diagnose", "process", "info", "import", "export", "verify", "recipes", "phantom"],
+    [
+        "demo",
+        "diagnose",
+        "process",
+        "info",
+        "import",
+        "export",
+        "verify",
+        "repair",
+        "recipes",
+        "phantom",
+    ],
 )
 def test_every_command_explains_itself_and_has_json(cli: Cli, command: str) -> None:
     ran = cli(command, "--help")
