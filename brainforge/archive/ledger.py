@@ -57,8 +57,23 @@ def ledger_of(source: dict[str, Any]) -> dict[str, Any] | None:
     if ledger is None:
         return None
     try:
+        rows = [
+            {**row, "what": str(row["what"]), "start": int(row["start"]), "stop": int(row["stop"])}
+            for row in ledger["entries"]
+        ]
         counts = {str(what): int(n) for what, n in ledger["counts"].items()}
-        samples = {str(what): int(n) for what, n in ledger["samples"].items()}
-        return {**ledger, "exact": bool(ledger["exact"]), "counts": counts, "samples": samples}
-    except (KeyError, TypeError, AttributeError) as error:
+        about = {"exact": bool(ledger["exact"]), "left_out": int(ledger["left_out"])}
+        return {**ledger, **about, "counts": counts, "entries": rows}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError("a ledger that is none") from error
+
+
+def joined(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return intervals sorted, those that meet or overlap joined, empty ones left out."""
+    out: list[tuple[int, int]] = []
+    for start, stop in sorted(i for i in intervals if i[1] > i[0]):
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], stop))
+        else:
+            out.append((start, stop))
+    return out

@@ -13,7 +13,7 @@ from brainforge.archive import manifest
 from brainforge.archive.document import Contents
 from brainforge.archive.files import Files
 from brainforge.archive.layout import Layout
-from brainforge.archive.ledger import ledger_of
+from brainforge.archive.ledger import joined, ledger_of
 from brainforge.archive.reader import read_parts
 from brainforge.archive.shard import ShardError, decode
 from brainforge.errors import BrainForgeError
@@ -53,17 +53,19 @@ def _file_problems(files: Files, entries: manifest.Entries) -> list[dict[str, An
 
 def _check_ledger(contents: Contents) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the ledger and where the gaps that it tells of are not those of the time axis."""
-    lost = sum(gap.stop - gap.start for gap in contents.gaps)
     try:
         ledger = ledger_of(contents.source)
     except ValueError as error:
         return {}, [{"file": "zarr.json", "problem": str(error)}]
-    if ledger is None:
-        return {}, []
-    told = ledger["samples"].get("gap", 0)
-    if told == lost:
+    # of a ledger too long to be kept whole only the sums are there
+    if ledger is None or ledger["left_out"]:
+        return ledger or {}, []
+    told = ((e["start"], e["stop"]) for e in ledger["entries"] if e["what"] == "gap")
+    said = joined((max(a, contents.start), min(b, contents.stop)) for a, b in told)
+    lost = joined((gap.start, gap.stop) for gap in contents.gaps)
+    if said == lost:
         return ledger, []
-    problem = f"{told} samples lost by the ledger, {lost} in the list of gaps"
+    problem = f"gaps in the ledger ({said[:3]}...) and on the time axis ({lost[:3]}...) differ"
     return ledger, [{"file": "zarr.json", "problem": problem}]
 
 

@@ -308,9 +308,18 @@ def test_a_long_ledger_keeps_its_sums_and_its_ends() -> None:
     assert (document["entries"][0], document["entries"][-1]) == (rows[0], rows[-1])
 
 
+@pytest.mark.parametrize("spoil", [lambda d: "no", lambda d: {"entries": 3}, lambda d: [1]])
+def test_a_ledger_that_is_none_is_a_problem_and_no_crash(tmp_path: Path, spoil) -> None:
+    from brainforge.archive.ledger import ledger_of
+
+    with pytest.raises(ValueError, match="ledger"):
+        ledger_of({"ledger": spoil({})})
+
+
 def test_a_ledger_that_contradicts_the_gaps_is_found(tmp_path: Path) -> None:
     archive = sealed(tmp_path / "a.zarr")
     archive.finish(Account(START, STOP, GAPS, True, LEDGER[:1]))
     report = verify_archive(archive.path)
     assert not report["ok"]
-    assert "20 samples lost by the ledger, 21 in the list of gaps" in str(report["problems"])
+    assert "[(150, 170)]" in str(report["problems"])
+    assert "[(150, 170), (260, 261)]" in str(report["problems"])
