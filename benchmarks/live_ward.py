@@ -1,0 +1,197 @@
+"""Many live patients at once on one core: does anything grow old?
+
+``python -m benchmarks.live_ward [--patients 15] [--seconds 120]``. One process on the first core
+sends phantoms of 306 channels over TCP; recorders and pipelines of all patients share the last
+core. When all are calibrated and have caught up the measurement begins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.live_session import compared
+from benchmarks.machine import account
+from benchmarks.processes import cpu_s, own_bytes
+from brainforge.session.session import Session, View
+from brainforge.session.spec import SessionSpec
+
+RESULTS = Path(__file__).parent / "results" / "live_ward.json"
+TARGET_PATIENTS = 15
+#: seconds that all may take to start, compile and calibrate
+START_S = 900.0
+#: a patient has caught up when its newest shown sample is younger
+CAUGHT_UP_S = 0.5
+
+
+def ages_of(view: View) -> dict[str, float]:
+    """Return how old the newest sample of the shown traces was when it was published."""
+    traces = view.topics.get("traces")
+    if traces is None:
+        return {}
+    return {"sequence": traces.sequence, "age": traces.written - traces.meta["arrival"]}
+
+
+class Ward:
+    """The sessions of all patients, looked after from another core."""
+
+    def __init__(self, sessions: list[Session]) -> None:
+        self.sessions = sessions
+        self.ages: list[list[tuple[float, float]]] = [[] for _ in sessions]
+        self._seen = [0] * len(sessions)
+        self.restarts = 0
+
+    def look(self) -> list[View]:
+        """Look after all sessions once and note the ages that are new."""
+        views = [session.poll() for session in self.sessions]
+        now = time.monotonic()
+        for i, view in enumerate(views):
+            found = ages_of(view)
+            if found and found["sequence"] != self._seen[i]:
+                self._seen[i] = int(found["sequence"])
+                self.ages[i].append((now, found["age"]))
+        self.restarts = sum(len(view.restarts) for view in views)
+        return views
+
+    def ready(self, views: list[View]) -> bool:
+        """Whether all are calibrated and show what is new."""
+        now = time.monotonic()
+        for ages, view in zip(self.ages, views, strict=True):
+            status = view.topics.get("status")
+            calibrated = status is not None and bool(status.meta.get("revision"))
+            recent = bool(ages) and now - ages[-1][0] < 1.0 and ages[-1][1] < CAUGHT_UP_S
+            if not (calibrated and recent):
+                return False
+        return True
+
+    def used(self) -> dict[str, float]:
+        """Return CPU seconds of all recorders and of all pipelines."""
+        total = {"recorder": 0.0, "pipeline": 0.0}
+        for session in self.sessions:
+            for name, pid in session.pids.items():
+                if pid is not None:
+                    total[name] += cpu_s(pid)
+        return total
+
+    def memory(self) -> int:
+        """Return the bytes that are all processes' own."""
+        pids = [p for s in self.sessions for p in s.pids.values() if p is not None]
+        return sum(own_bytes(pid) for pid in pids)
+
+
+def measure(patients: int, seconds: float, channels: int) -> dict[str, Any]:
+    """Run the ward and return its figures, JSON-ready."""
+    cores = sorted(os.sched_getaffinity(0))
+    command = [sys.executable, "-m", "benchmarks.live_device", "tcp", "--streams", str(patients),
+               "--channels", str(channels), "--seconds", str(START_S + seconds + 120)]  # fmt: skip
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="brainforge-ward-"))
+        # the device and this process keep to the first core, the patients to the last
+        os.sched_setaffinity(0, {cores[0]})
+        stack.callback(os.sched_setaffinity, 0, set(cores))
+        device = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        stack.callback(device.terminate)
+        assert device.stdout is not None
+        addresses = json.loads(device.stdout.readline())["addresses"]
+        specs = [
+            SessionSpec(source=address, archive=f"{folder}/p{i}.zarr", threads=1)
+            for i, address in enumerate(addresses)
+        ]
+        os.sched_setaffinity(0, {cores[-1]})
+        sessions = [stack.enter_context(Session(spec)) for spec in specs]
+        os.sched_setaffinity(0, {cores[0]})
+        found = _measured(Ward(sessions), seconds)
+        checked = []
+        # one after the other: what is measured here is the live state, not fifteen ends at once
+        for spec, session in zip(specs, sessions, strict=True):
+            session.close()
+            checked.append(compared(Path(spec.archive)))
+    found["every_sample"] = all(
+        c["ok"] and not c["in_a_wrong_place"] and not c["unexplained"] for c in checked
+    )
+    found["samples"] = sum(c["samples"] for c in checked)
+    found["in_gaps"] = sum(c["in_gaps"] for c in checked)
+    return {
+        **account(),
+        "parameters": {"patients": patients, "seconds": seconds, "channels": channels,
+                       "sfreq": 1000.0, "block_ms": 50, "core": cores[-1]},
+        **found,
+        "target_patients": TARGET_PATIENTS,
+        "met": bool(found["real_time"] and found["every_sample"] and patients >= TARGET_PATIENTS),
+    }  # fmt: skip
+
+
+def _measured(ward: Ward, seconds: float) -> dict[str, Any]:
+    begun = time.monotonic()
+    while not ward.ready(ward.look()):
+        if time.monotonic() - begun > START_S:
+            raise TimeoutError(f"not all patients caught up within {START_S:g} s")
+        time.sleep(0.02)
+    ready = time.monotonic()
+    before, memory = ward.used(), ward.memory()
+    while time.monotonic() - ready < seconds:
+        ward.look()
+        time.sleep(0.02)
+    end = time.monotonic()
+    after = ward.used()
+    return {
+        "ready_s": ready - begun,
+        **_ages(ward, ready, end),
+        "cores": {name: (after[name] - before[name]) / (end - ready) for name in after},
+        "own_bytes": {"first": memory, "last": ward.memory()},
+        "restarts": ward.restarts,
+    }
+
+
+def _ages(ward: Ward, ready: float, end: float) -> dict[str, Any]:
+    """Return percentiles, those of the first and the last third, and the oldest thing shown."""
+    third = (end - ready) / 3
+    parts: dict[str, list[float]] = {"all": [], "first_third": [], "last_third": []}
+    stalest = 0.0
+    for ages in ward.ages:
+        inside = [(t, a) for t, a in ages if t >= ready]
+        parts["all"] += [a for _, a in inside]
+        parts["first_third"] += [a for t, a in inside if t < ready + third]
+        parts["last_third"] += [a for t, a in inside if t > end - third]
+        times = [ready, *(t for t, _ in inside), end]
+        stalest = max(stalest, max(np.diff(times)))
+    said = {
+        f"{name}_p{q}_ms": float(1e3 * np.percentile(values, q))
+        for name, values in parts.items()
+        for q in (50, 99)
+    }
+    # an age that grows with time is a patient that falls behind
+    grown = said["last_third_p50_ms"] > 1.5 * said["first_third_p50_ms"] + 20
+    return {
+        "ages": said,
+        "longest_without_news_s": stalest,
+        "real_time": bool(not grown and said["all_p99_ms"] <= 1000 and stalest <= 3.0),
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.live_ward", description=__doc__)
+    parser.add_argument("--patients", type=int, default=TARGET_PATIENTS)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--channels", type=int, default=306)
+    parser.add_argument("--json", type=Path, default=RESULTS)
+    options = parser.parse_args(argv)
+    found = measure(options.patients, options.seconds, options.channels)
+    text = json.dumps(found, indent=1)
+    print(text)
+    options.json.write_text(text + "\n", encoding="utf-8")
+    return 0 if found["met"] else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
