@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any, Final
 
+from brainforge.acquisition.described import Described, Description
 from brainforge.acquisition.driver import Driver
 from brainforge.acquisition.live_source import LiveSource, Position
 from brainforge.errors import InputError
@@ -42,6 +43,8 @@ SCHEMES: Final = {
     "replay": Scheme("brainforge.acquisition.replay_driver", "replay:PATH"),
     "phantom": Scheme("brainforge.acquisition.phantom_driver", "phantom[:KEY=VALUE,...]"),
 }
+#: options of every kind: what the user knows of a stream and the stream does not say
+DESCRIBED: Final = tuple(field.name for field in fields(Description))
 FORMS: Final = ", ".join(scheme.form for scheme in SCHEMES.values())
 
 
@@ -94,6 +97,7 @@ def make_driver(text: str, **options: Any) -> Driver:
     elif not address and not entry.form.startswith(f"{scheme}["):
         raise _refuse(text, f"nothing behind {scheme}:")
     module = _load(scheme, text)
+    said = {key: options.pop(key) for key in DESCRIBED if key in options}
     try:
         driver: Driver = module.driver(
             f"unix:{address}" if scheme == "unix" else address, **options
@@ -102,7 +106,7 @@ def make_driver(text: str, **options: Any) -> Driver:
         if not entry.extra:
             raise
         raise _missing(entry, text, str(error.name)) from error
-    return driver
+    return Described(driver, Description(**said)) if said else driver
 
 
 def open_source(
@@ -124,7 +128,8 @@ def open_source(
     block_s, counter_channel, position, info
         As `LiveSource` takes them.
     **options
-        For the driver.
+        For the driver; ``sensors``, ``line_freq``, ``subject`` and ``bads`` (see `Description`)
+        for any.
 
     Raises
     ------

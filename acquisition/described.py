@@ -44,7 +44,9 @@ class Description:
             from brainforge.readers.sensors_tsv import apply_sensors
 
             info, _ = apply_sensors(info, Path(self.sensors))
-        return with_options(info, line_freq=self.line_freq, subject=self.subject, bads=self.bads)
+        return with_options(
+            info, line_freq=self.line_freq, subject=self.subject, bads=tuple(self.bads)
+        )
 
 
 class Described:

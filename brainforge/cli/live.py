@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from brainforge.cli.opening import Bads, LineFreq, Sensors, Subject
 from brainforge.cli.output import print_json, show, table
 from brainforge.cli.state import Debug, Json, Quiet, state_of
-from brainforge.config import parse_threads
+from brainforge.config import Settings, parse_line_freq, parse_threads
 from brainforge.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ def live(
     ] = None,
     counter_channel: Counter = None,
     option: Options = None,
+    sensors: Sensors = None,
+    line_freq: LineFreq = None,
+    subject: Subject = None,
+    bads: Bads = None,
     outlets: Annotated[
         str, typer.Option(help="Prefix of LSL outlets for cleaned signals, features, markers.")
     ] = "",
@@ -73,8 +78,10 @@ def live(
         _list(json_)
         return
     settings = state_of(context).settings
+    said = description(settings, sensors, line_freq, subject, bads)
     spec = _spec(
-        source, out, recipe or settings.recipe, duration, counter_channel, option, outlets,
+        source, out, recipe or settings.recipe, duration, counter_channel,
+        {**parse_options(option or []), **said}, outlets,
         settings.threads if threads is None else parse_threads(threads, "--threads"),
         not record_only,
     )  # fmt: skip
@@ -98,14 +105,18 @@ def record(
     out: Out = None,
     counter_channel: Counter = None,
     option: Options = None,
+    sensors: Sensors = None,
+    line_freq: LineFreq = None,
+    subject: Subject = None,
+    bads: Bads = None,
     json_: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Record a live stream and analyse nothing: `live --record-only`."""
     live(
-        context, source, False, duration, out, None, counter_channel, option, "", None, True,
-        json_, quiet, debug,
+        context, source, False, duration, out, None, counter_channel, option,
+        sensors, line_freq, subject, bads, "", None, True, json_, quiet, debug,
     )  # fmt: skip
 
 
@@ -115,7 +126,7 @@ def _spec(
     recipe: str,
     duration: float | None,
     counter_channel: str | None,
-    option: list[str] | None,
+    options: dict[str, Any],
     outlets: str,
     threads: int,
     analyse: bool,
@@ -135,13 +146,34 @@ def _spec(
         source=source,
         archive=str(archive),
         recipe=recipe,
-        options=parse_options(option or []),
+        options=options,
         duration=duration,
         counter_channel=counter_channel,
         threads=threads,
         analyse=analyse,
         outlets=outlets,
     )
+
+
+def description(
+    settings: Settings,
+    sensors: Path | None,
+    line_freq: str | None,
+    subject: str | None,
+    bads: str | None,
+) -> dict[str, Any]:
+    """Return what the user says of the stream, as options of any source."""
+    hz = settings.line_freq
+    if line_freq is not None:
+        hz = parse_line_freq(line_freq, "--line-freq")
+    names = [name.strip() for name in (bads or "").split(",") if name.strip()]
+    said = {
+        "sensors": None if sensors is None else str(sensors.resolve()),
+        "line_freq": hz,
+        "subject": subject,
+        "bads": names or None,
+    }
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def default_name(source: str, now: datetime) -> str:
@@ -168,8 +200,12 @@ def _list(json_: bool) -> None:
     if json_:
         print_json({"streams": streams, "seconds": time.monotonic() - begun})
         return
+    unavailable: list[str] = []
     made = table("Streams", "source", "channels", "rate", "about", right=("channels", "rate"))
     for stream in streams:
+        if "error" in stream:
+            unavailable.append(f"{stream['scheme']}: not looked for: {stream['error']}")
+            continue
         rate = stream.get("sfreq")
         made.add_row(
             str(stream.get("source", "")),
@@ -177,4 +213,4 @@ def _list(json_: bool) -> None:
             f"{rate:g} Hz" if isinstance(rate, (int, float)) else "",
             str(stream.get("about", "")),
         )
-    show(made)
+    show(made, *unavailable)

@@ -35,7 +35,6 @@ from brainforge.session.ages import Ages
 from brainforge.session.header import Header, wait_for_header
 from brainforge.session.past import Past
 from brainforge.session.spec import SessionSpec
-from brainforge.session.topics import topic_sizes
 
 #: seconds of signal between two checkpoints
 CHECKPOINT_S: Final = 10.0
@@ -43,6 +42,8 @@ CHECKPOINT_S: Final = 10.0
 NAP_S: Final = 0.004
 #: seconds of signal that are processed at once when there is a backlog
 CATCH_UP_S: Final = 1.0
+#: topics of this process itself, and their largest size in bytes
+OWN_TOPICS: Final = {"beat": 4096}
 #: a backlog of more than this many seconds is caught up with before anything is shown
 BEHIND_S: Final = 0.5
 
@@ -64,7 +65,6 @@ class Worker:
         self.backend = Backend(n_threads=spec.threads)
         self.ring = Ring.attach(header.ring)
         self._past = Past(spec.paths.archive)
-        self._feed = FeedWriter(self.paths.pipeline_feed, topic_sizes(self.info))
         self._ages = Ages()
         self._behind, self._held_back = False, 0
         self._arrival = time.monotonic()
@@ -72,6 +72,7 @@ class Worker:
         self.immediate = ImmediatePath(
             self.recipe, self.info, self.backend, self._publish, outputs=self._outlets
         )
+        self._feed = FeedWriter(self.paths.pipeline_feed, {**self.immediate.sizes(), **OWN_TOPICS})
         self.exact = ExactPath(self.recipe, self.info, self.backend, self.paths.scratch)
         self.calibrator = Calibrator(self.recipe, self.info, self.backend)
         #: stored samples that were read, that the immediate path has taken; events handed on

@@ -1,0 +1,108 @@
+"""Past: stored samples that have left the ring, read from the recording while it grows."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from brainforge.acquisition.recorder.replay import Unfinished
+from brainforge.acquisition.ring import Stretch
+from brainforge.archive.layout import LIVE, Layout
+from brainforge.archive.reader import read_parts
+from brainforge.archive.shard import decode
+from brainforge.errors import ReadError
+
+#: a recording that is being finished changes under the reader: it looks again
+ATTEMPTS: Final = 20
+WAIT_S: Final = 0.1
+
+Spans = list[tuple[int, int]]
+
+
+def cut(spans: Spans, first: int, last: int) -> list[tuple[int, int, int]]:
+    """Return (absolute start, absolute stop, place) of the stored samples [first, last).
+
+    Parameters
+    ----------
+    spans : list of (int, int)
+        Absolute samples that are stored, in order.
+    """
+    ends = list(accumulate((b - a for a, b in spans), initial=0))
+    out = []
+    for (a, _), (lo, hi) in zip(spans, pairwise(ends), strict=True):
+        low, high = max(first, lo), min(last, hi)
+        if low < high:
+            out.append((a + low - lo, a + high - lo, low))
+    return out
+
+
+class Past:
+    """Reads what was recorded, by places among the stored samples.
+
+    Parameters
+    ----------
+    archive : Path
+        Of a recording that has begun; it may be finished at any time.
+    """
+
+    def __init__(self, archive: Path) -> None:
+        self._archive = archive
+        self._header = json.loads((archive / LIVE / "header.json").read_text(encoding="utf-8"))
+        self._layout = Layout(n_samples=0, **self._header["layout"])
+        self._dtype = np.dtype(self._layout.dtype)
+
+    def read(self, first: int, last: int) -> list[Stretch]:
+        """Return samples from place ``first`` on, up to ``last`` or the end of a shard.
+
+        Raises
+        ------
+        ReadError
+            They are not there.
+        """
+        size = self._layout.samples
+        last = min(last, (first // size + 1) * size)
+        for attempt in range(ATTEMPTS):
+            try:
+                data, spans = self._look(first, last)
+                break
+            except (OSError, ReadError):
+                if attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(WAIT_S)
+        return [
+            Stretch(data[at - first : at - first + b - a], a, at, -1, np.zeros(b - a, np.int64))
+            for a, b, at in cut(spans, first, last)
+        ]
+
+    def _look(self, first: int, last: int) -> tuple[npt.NDArray[Any], Spans]:
+        """Return samples, axes (sample, channel), and all absolute stretches that are stored."""
+        if not (self._archive / LIVE).exists():
+            _, _, contents, layout = read_parts(self._archive)
+            spans = [(s.start, s.stop) for s in contents.segments]
+            return self._from_shard(layout, first, last), spans
+        unfinished = Unfinished(
+            self._archive / LIVE, self._header["recording_id"], self._dtype, self._layout.samples
+        )
+        replay = unfinished.replay(self._sealed() * self._layout.samples)
+        spans = [(a, b) for a, b in replay.ledger.stretches]
+        if first < replay.base * self._layout.samples:
+            return self._from_shard(self._layout, first, last), spans
+        return unfinished.read(replay, first, last), spans
+
+    def _sealed(self) -> int:
+        n = 0
+        while (self._archive / self._layout.key(n)).exists():
+            n += 1
+        return n
+
+    def _from_shard(self, layout: Layout, first: int, last: int) -> npt.NDArray[Any]:
+        shard, at = divmod(first, layout.samples)
+        out = np.empty((layout.n_channels, layout.samples), dtype=self._dtype)
+        decode((self._archive / layout.key(shard)).read_bytes(), layout, out)
+        return out[:, at : at + last - first].T
