@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from brainforge.archive.durable import sync
 from brainforge.archive.manifest import digest
 from brainforge.archive.shard import crc32c
 from brainforge.info import Info
@@ -88,6 +89,7 @@ def append(path: Path, entry: Sealed) -> None:
     """Add a line, durably."""
     text = json.dumps(asdict(entry)).encode()
     line = b"%08x %s\n" % (crc32c(text), text)
+    fresh = not path.exists()
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         # a line that was torn before must not swallow this one
@@ -95,6 +97,8 @@ def append(path: Path, entry: Sealed) -> None:
         os.fdatasync(handle)
     finally:
         os.close(handle)
+    if fresh:
+        sync(path.parent)
 
 
 def read(path: Path) -> dict[int, Sealed]:
