@@ -60,8 +60,6 @@ def add_csd(
     spectra: F32,
     keep: float,
     good: npt.NDArray[np.bool_] | None = None,
-    *,
-    coherence: F32 | None = None,
 ) -> None:
     """Add one window's spectra to the sums after letting them fade.
 
@@ -76,8 +74,6 @@ def add_csd(
         What is left of the old sums, above 0 and at most 1.
     good : bool array, axes (channel,) | None
         Channels whose window counts.
-    coherence : float32 array, axes (band, pair) | None
-        Written to as by `band_coherence`, band by band while its sums are in the cache.
 
     Raises
     ------
@@ -87,8 +83,6 @@ def add_csd(
     from scipy.linalg.blas import sgemm, ssyrk
 
     n = state.real.shape[1]
-    if coherence is not None:
-        _check_coherence(state, coherence)
     if spectra.shape != (2 * len(plan.middle), n) or spectra.dtype != np.float32:
         raise KernelInputError(
             where="spectra",
@@ -115,16 +109,15 @@ def add_csd(
         sgemm(
             1.0, both[:, half:], both[:, :half], keep, state.skew[band].T, trans_b=1, overwrite_c=1
         )
-        if coherence is not None:
-            _coherence_of(state, band, coherence)
-    if coherence is not None and state.pairs is not None:
-        _even_out(state.pairs, coherence)
 
 
 @lazy_jit(
-    ["void(float32[:,::1], float32[:,::1], Array(float32, 1, 'C', readonly=True), float32[::1])"]
+    [
+        "void(float32[:,::1], float32[:,::1], Array(float32, 1, 'C', readonly=True), float32[::1],"
+        " float32[::1])"
+    ]
 )
-def _coherence(real: Any, skew: Any, inverse: Any, out: Any) -> None:
+def _coherence(real: Any, skew: Any, inverse: Any, out: Any, imaginary: Any) -> None:
     n = real.shape[0]
     one = np.float32(1)
     columns = np.empty((16, n), np.float32)
@@ -138,67 +131,60 @@ def _coherence(real: Any, skew: Any, inverse: Any, out: Any) -> None:
         for i in range(first, last):
             at = i * (2 * n - i - 1) // 2
             target = out[at : at + n - 1 - i]
+            lagged = imaginary[at : at + n - 1 - i]
             a, b, column = real[i, i + 1 :], skew[i, i + 1 :], columns[i - first, i + 1 :]
             others = inverse[i + 1 :]
             own = inverse[i]
             for j in range(target.size):
                 imag = column[j] - b[j]
-                size = np.sqrt(a[j] * a[j] + imag * imag) * own * others[j]
-                target[j] = min(size, one)
+                scale = own * others[j]
+                target[j] = min(np.sqrt(a[j] * a[j] + imag * imag) * scale, one)
+                lagged[j] = max(min(imag * scale, one), -one)
 
 
 @kernel(device=None, why_not="a live block is too small: launching takes longer than the work")
-def band_coherence(state: CsdState, out: F32 | None = None) -> F32:
-    """Return the coherence of every pair in every band, 0 to 1.
+def band_coherence(state: CsdState) -> tuple[F32, F32]:
+    """Return coherence and imaginary coherence of every pair in every band.
 
     Parameters
     ----------
     state : CsdState
-    out : float32 array, axes (band, pair) | None
 
     Returns
     -------
-    float32 array, axes (band, pair)
+    coherence : float32 array, axes (band, pair)
         ``|S_ij| / sqrt(S_ii S_jj)`` of the bands' cross-spectra, pairs in the order of
         ``numpy.triu_indices(n, 1)``; 0 for channels without power. The sum over a band's bins
         comes first (Daniell's smoothing over frequency), so a band counts as one estimate of
         all its bins and windows, and its bias is that of windows x bins.
+    imaginary : float32 array, axes (band, pair)
+        ``Im(S_ij) / sqrt(S_ii S_jj)``, signed, S being ``X_i * conj(X_j)``.
     """
     n_bands, n = state.real.shape[:2]
-    if out is None:
-        out = np.empty((n_bands, n_pairs(n)), np.float32)
-    _check_coherence(state, out)
+    out = np.empty((n_bands, n_pairs(n)), np.float32)
+    imaginary = np.empty_like(out)
     for band in range(n_bands):
-        _coherence_of(state, band, out)
+        power = np.diagonal(state.real[band])
+        floor = 1e-12 * power.max(initial=0.0)
+        inverse = np.where(power > floor, 1 / np.sqrt(np.maximum(power, 1e-30)), 0.0)
+        _coherence(
+            state.real[band], state.skew[band], inverse.astype(np.float32), out[band],
+            imaginary[band],
+        )  # fmt: skip
     if state.pairs is not None:
-        _even_out(state.pairs, out)
-    return out
+        _even_out(state.pairs, out, imaginary)
+    return out, imaginary
 
 
-def _check_coherence(state: CsdState, out: F32) -> None:
-    shape = len(state.real), n_pairs(state.real.shape[1])
-    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
-        raise KernelInputError(
-            where="coherence",
-            expected=f"C-ordered float32 of shape {shape}",
-            got=f"{out.dtype} of shape {out.shape}",
-        )
-
-
-def _coherence_of(state: CsdState, band: int, out: F32) -> None:
-    power = np.diagonal(state.real[band])
-    floor = 1e-12 * power.max(initial=0.0)
-    inverse = np.where(power > floor, 1 / np.sqrt(np.maximum(power, 1e-30)), 0.0)
-    _coherence(state.real[band], state.skew[band], inverse.astype(np.float32), out[band])
-
-
-def _even_out(pairs: F32, out: F32) -> None:
+def _even_out(pairs: F32, *values: F32) -> None:
     """Make up for the windows that a channel's power holds and a pair does not."""
     first, second = pair_rows(len(pairs))
     own = np.sqrt(np.diagonal(pairs))
     both = pairs[first, second]
-    out *= np.divide(own[first] * own[second], both, out=np.zeros_like(both), where=both > 1e-6)
-    np.minimum(out, np.float32(1), out=out)
+    more = np.divide(own[first] * own[second], both, out=np.zeros_like(both), where=both > 1e-6)
+    for value in values:
+        value *= more
+        np.clip(value, np.float32(-1), np.float32(1), out=value)
 
 
 def band_csd(state: CsdState) -> npt.NDArray[np.complex128]:

@@ -19,9 +19,8 @@ from brainforge.backend import Backend
 from brainforge.block import Block
 from brainforge.errors import InputError
 from brainforge.info import Info
-from brainforge.kernels.connectivity.layout import n_pairs
 from brainforge.kernels.rolling import RollingPlan, RollingState, psd_of, roll
-from brainforge.kernels.rolling_csd import CsdState, add_csd, band_csd
+from brainforge.kernels.rolling_csd import CsdState, add_csd, band_coherence, band_csd
 from brainforge.measures.bands import BANDS, ENOUGH_EPOCHS, Bands, fit_bands
 from brainforge.measures.picks import Picks
 
@@ -49,6 +48,8 @@ class Rolling:
         not full or holds a masked sample.
     coherence : float32 array, axes (band, pair)
         Pairs in the order of ``numpy.triu_indices(n, 1)``; 0 before the first window.
+    imcoh : float32 array, axes (band, pair)
+        Imaginary part of coherency, signed; zero lag, as volume conduction makes it, gives 0.
     """
 
     names: tuple[str, ...]
@@ -57,6 +58,7 @@ class Rolling:
     n_epochs: float
     power: npt.NDArray[np.float64]
     coherence: F32
+    imcoh: F32
 
     @property
     def collecting(self) -> bool:
@@ -77,12 +79,20 @@ class RollingMeasure:
         In Hz; those that do not fit under 0.9 of the Nyquist rate shrink or are left out.
     picks : sequence of str | None
         Channels; None for the good MEG channels.
+    hop_s : float
+        Seconds from one window to the next.
+    memory_s : float
+        The memory is as long as a plain mean over this many seconds.
+    least : float
+        Share of a hop's samples that have to be believed for it to count, above 0. Below 1
+        what stands in the place of masked samples counts: it has to be something harmless, as
+        a filter's bridge over a short stretch is.
 
     Notes
     -----
     Windows end at multiples of the hop on the absolute sample index, so any cutting of the
-    stream gives the same numbers. A window that touches a masked sample is left out for that
-    channel and its pairs; a gap begins a new window.
+    stream gives the same numbers. A window that holds a hop with too many masked samples is
+    left out for that channel and its pairs; a gap begins a new window.
     """
 
     def __init__(
@@ -92,6 +102,9 @@ class RollingMeasure:
         *,
         bands: Bands = BANDS,
         picks: Sequence[str] | None = None,
+        hop_s: float = HOP_S,
+        memory_s: float = MEMORY_S,
+        least: float = 1.0,
     ) -> None:
         if backend.name != "cpu":
             raise InputError(where="backend", expected="cpu", got=backend.name)
@@ -103,17 +116,16 @@ class RollingMeasure:
                 where="bands", expected=f"a band below {0.45 * info.sfreq:g} Hz", got="none"
             )
         self.bands = tuple(fitted)
-        hop = max(round(HOP_S * info.sfreq), 1)
+        hop = max(round(hop_s * info.sfreq), 1)
         n_hops = max(round(WINDOW_S * info.sfreq / hop), 2)
         self.plan = RollingPlan(info.sfreq, hop, n_hops, tuple(fitted.values()))
-        # an exponential of this rate varies as a plain mean over MEMORY_S does
-        steps = MEMORY_S * info.sfreq / hop
+        # an exponential of this rate varies as a plain mean over memory_s does
+        steps = memory_s * info.sfreq / hop
         self._keep = (steps - 1) / (steps + 1)
         n = len(self.names)
         self._window, self._sums = RollingState.empty(self.plan, n), CsdState.empty(self.plan, n)
-        self._coherence = np.zeros((len(fitted), n_pairs(n)), np.float32)
         self._hop = np.zeros((n, hop), np.float32)
-        self._good = np.ones(n, bool)
+        self._bad, self._most = np.zeros(n, np.int64), (1.0 - least) * hop
         self._filled, self._stop = 0, -1
 
     def update(self, block: Block) -> None:
@@ -130,7 +142,7 @@ class RollingMeasure:
             good = block.good()[block.info.rows(self.names)]
         if block.start != self._stop:
             self._filled = -1 if block.start % self.plan.hop else 0
-            self._good[:] = True
+            self._bad[:] = 0
         self._stop = block.start
         at, size = 0, x.shape[1]
         while at < size:
@@ -139,26 +151,43 @@ class RollingMeasure:
             self._take(x[:, at:end], None if good is None else good[:, at:end])
             at = end
 
+    @property
+    def stop(self) -> int:
+        """Absolute sample one past the last whole hop."""
+        return max(self._stop, 0) // self.plan.hop * self.plan.hop
+
+    @property
+    def window_s(self) -> float:
+        """Length of the window in seconds."""
+        return self.plan.n_window / self.plan.sfreq
+
+    def forget(self) -> None:
+        """Let what fades begin anew; the window that moves goes on."""
+        self._sums = CsdState.empty(self.plan, len(self.names))
+
+    def power(self) -> npt.NDArray[np.float64]:
+        """Return the mean density of every band in the last window, as `Rolling.power`."""
+        full = self._window.age >= self.plan.n_hops
+        return np.where(full[:, None], psd_of(self._window.spectra, self.plan), np.nan)
+
     def csd(self) -> npt.NDArray[np.complex128]:
         """Return the mean cross-spectral density of every band, (band, channel, channel)."""
         return band_csd(self._sums)
 
     def result(self) -> Rolling:
         """Return what is known up to the last whole hop."""
-        full = self._window.age >= self.plan.n_hops
-        power = np.where(full[:, None], psd_of(self._window.spectra, self.plan), np.nan)
         n_epochs = self._sums.n_windows() / self.plan.n_hops
-        stop = max(self._stop, 0) // self.plan.hop * self.plan.hop
-        return Rolling(self.names, self.bands, stop, n_epochs, power, self._coherence.copy())
+        return Rolling(
+            self.names, self.bands, self.stop, n_epochs, self.power(), *band_coherence(self._sums)
+        )
 
     def state(self) -> dict[str, Any]:
         """Return a checkpoint (arrays and JSON-ready values)."""
         return {
             "window": _copied(asdict(self._window)),
             "sums": _copied(asdict(self._sums)),
-            "coherence": self._coherence.copy(),
             "hop": self._hop.copy(),
-            "good": self._good.copy(),
+            "bad": self._bad.copy(),
             "at": [self._filled, self._stop],
         }
 
@@ -166,8 +195,7 @@ class RollingMeasure:
         """Continue from a checkpoint."""
         self._window = RollingState(**_copied(state["window"]))
         self._sums = CsdState(**_copied(state["sums"]))
-        self._coherence = np.array(state["coherence"])
-        self._hop, self._good = np.array(state["hop"]), np.array(state["good"])
+        self._hop, self._bad = np.array(state["hop"]), np.array(state["bad"])
         self._filled, self._stop = state["at"]
 
     def _take(self, x: F32, good: npt.NDArray[np.bool_] | None) -> None:
@@ -178,19 +206,19 @@ class RollingMeasure:
             self._hop[:, self._filled : self._filled + n] = x
             self._filled += n
             if good is not None:
-                self._good &= good.all(axis=1)
+                self._bad += n - good.sum(axis=1)
         if self._stop % hop:
             return
         if self._filled == hop:
             self._step(self._stop // hop - 1)
         self._filled = 0
-        self._good[:] = True
+        self._bad[:] = 0
 
     def _step(self, hop: int) -> None:
-        spectra = roll(self._window, self.plan, self._hop, hop, self._good)
+        spectra = roll(self._window, self.plan, self._hop, hop, self._bad <= self._most)
         full = self._window.age >= self.plan.n_hops
         if full.any():
-            add_csd(self._sums, self.plan, spectra, self._keep, full, coherence=self._coherence)
+            add_csd(self._sums, self.plan, spectra, self._keep, full)
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:

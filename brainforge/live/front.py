@@ -1,0 +1,106 @@
+"""Front: raw pieces in, judged, cut to one grid, filtered: working blocks out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from brainforge.backend import Backend
+from brainforge.block import Block, Cause, Mask, RawBlock
+from brainforge.info import Info
+from brainforge.measures.raw_quality import RawQualityMeasure
+from brainforge.recipe import LiveRecipe
+from brainforge.regrid import Regrid
+from brainforge.stages.iir import CausalIir
+from brainforge.units import SIGNAL_KINDS
+
+#: length of a block of the live grid in seconds, at most: 20 snapshots a second
+HOP_S = 0.05
+#: a channel that has given one and the same value for so long is as good as railed
+FLAT_S = 1.0
+#: by what goes on at this frequency the filter's delay is told
+DELAY_HZ = 10.0
+
+
+class Front:
+    """Everything before the operator, over all signal channels.
+
+    Parameters
+    ----------
+    live : LiveRecipe
+    info : Info
+        Of the source.
+    backend : Backend
+
+    Notes
+    -----
+    Pieces are first cut to blocks that end at multiples of `HOP_S` on the absolute sample
+    index: all that follows gives the same numbers for any cutting of the stream.
+    """
+
+    def __init__(self, live: LiveRecipe, info: Info, backend: Backend) -> None:
+        #: samples of a block of the grid
+        self.hop = max(int(HOP_S * info.sfreq + 1e-9), 1)
+        line = info.line_freq if live.notch else None
+        self.stage = CausalIir(live.l_freq, live.h_freq, line)
+        self._source, self._grid = info, Regrid(self.hop)
+        self._quality = RawQualityMeasure(info, backend)
+        self._step = self.stage.bind(info, backend)
+        self.info = self._step.info
+        #: seconds by which the filter delays what goes on at `DELAY_HZ`
+        self.delay = self._step.delay(DELAY_HZ)
+        self._rows = info.rows(info.names_of(*SIGNAL_KINDS))
+        self._flat = np.zeros(len(self._rows), np.int64)
+        self._value = np.full(len(self._rows), np.nan)
+        self._longest = round(FLAT_S * info.sfreq)
+
+    def process(self, raw: RawBlock) -> list[Block]:
+        """Take one piece of any size, return what is ready."""
+        return [b for cell in self._grid.process(raw) for b in self._take(cell)]
+
+    def describe(self) -> str:
+        """Return what the filter does, in words."""
+        low, high = self.info.highpass, self.info.lowpass
+        line = self.stage.line_freq
+        notches = f", notches at multiples of {line:g} Hz" if line else ""
+        return (
+            f"Causal {low:g}-{high:g} Hz (Butterworth, order 4){notches}; delays "
+            f"{DELAY_HZ:g} Hz by {1e3 * self.delay:.1f} ms."
+        )
+
+    def quality(self) -> RawQualityMeasure:
+        """Return what was seen of the raw samples so far."""
+        return self._quality
+
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint."""
+        return {
+            "grid": self._grid.state(),
+            "quality": self._quality.state(),
+            "filter": self._step.state(),
+            "flat": self._flat.copy(),
+            "value": self._value.copy(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self._grid.restore(state["grid"], self._source)
+        self._quality.restore(state["quality"])
+        self._step.restore(state["filter"])
+        self._flat, self._value = np.array(state["flat"]), np.array(state["value"])
+
+    def _take(self, cell: RawBlock) -> list[Block]:
+        masks = cell.masks + self._quality.judge(cell) + self._flat_masks(cell)
+        return self._step.process(replace(cell, data=cell.data, masks=masks))
+
+    def _flat_masks(self, cell: RawBlock) -> tuple[Mask, ...]:
+        """Return masks for channels that have given one value for too long."""
+        x = cell.data[self._rows]
+        same = (x == x[:, :1]).all(axis=1)
+        self._flat = np.where(same & (x[:, 0] == self._value), self._flat, 0)
+        self._flat = np.where(same, self._flat + x.shape[1], 0)
+        self._value = np.where(same, x[:, 0], np.nan).astype(np.float64)
+        names = tuple(self.info.names[i] for i in np.flatnonzero(self._flat >= self._longest))
+        return (Mask(names, cell.start, cell.stop, Cause.RAILED),) if names else ()
