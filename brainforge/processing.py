@@ -14,7 +14,7 @@ from brainforge.flow import Source
 from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.pipeline.ahead import compiling_ahead
 from brainforge.pipeline.assemble import Account
-from brainforge.pipeline.clock import Progress, silent
+from brainforge.pipeline.clock import Clock, Progress, silent
 from brainforge.pipeline.grid import decimation, grid_size
 from brainforge.pipeline.pipeline import Pipeline
 from brainforge.pipeline.prefetch import Prefetch
@@ -80,7 +80,7 @@ def _run_source(
     chosen = replace(chosen, name="cpu", why="a stream cannot be read again if a device fails")
     with source as blocks, Pipeline(recipe, blocks.info, chosen, progress=progress) as pipe:
         waited = _feed(pipe, blocks, 0, progress)
-        return _timed(pipe.finish(_account(blocks)), waited, pipe)
+        return timed(pipe.finish(_account(blocks)), waited, pipe.clock)
 
 
 def _account(source: Source) -> Account:
@@ -113,7 +113,7 @@ def _once(
     size = grid_size(info.sfreq, decimation(info.sfreq, recipe.filter.working_rate_min))
     with Pipeline(recipe, info, backend, progress=progress, lasting=True) as pipe:
         waited = _feed(pipe, recording.blocks(size), recording.n_samples, progress)
-        return _timed(pipe.finish(Account.of(recording)), waited, pipe)
+        return timed(pipe.finish(Account.of(recording)), waited, pipe.clock)
 
 
 def _with_events(result: Result, events: list[str]) -> Result:
@@ -141,7 +141,8 @@ def _feed(
     return ahead.waited_s
 
 
-def _timed(result: Result, waited: float, pipe: Pipeline) -> Result:
-    timings = {"ingest_s": waited, **pipe.clock.seconds}
+def timed(result: Result, waited: float, clock: Clock) -> Result:
+    """Return a result that tells its stages' seconds and the memory it took."""
+    timings = {"ingest_s": waited, **clock.seconds}
     timings["total_s"] = sum(timings.values())
     return replace(result, timings=timings, peak_rss_bytes=peak_rss_bytes())

@@ -2,7 +2,8 @@
 
 30 minutes of 306 channels at 250 Hz are 0.55 GB, read three times: that much is held in memory.
 What comes beyond goes to a temporary file that nobody else can open, so memory stays bounded
-whatever the recording's length, and nothing is left behind whatever happens.
+whatever the recording's length, and nothing is left behind whatever happens. On a shelf that
+outlives the process every block is written at once, and a checkpoint only tells where it lies.
 
 Blocks that come from a device stay there within a budget of their own. Those beyond it go the
 same way as others and are brought back to the device when they are read.
@@ -10,19 +11,19 @@ same way as others and are brought back to the device when they are read.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from brainforge.block import Block, Mask
-from brainforge.errors import OutputError
+from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.namespace import is_device, namespace, to_device, to_host
+from brainforge.masks import masks_from_state, masks_to_state
+from brainforge.shelf import Shelf, Shelved
 
 #: 35 minutes of 306 channels at 250 Hz
 HELD_BYTES = 640 * 2**20
@@ -30,13 +31,13 @@ HELD_BYTES = 640 * 2**20
 
 @dataclass(frozen=True)
 class _Entry:
-    """A block: held in memory or on its device, or at an offset of the file."""
+    """A block: held in memory or on its device, or put on the shelf, or both."""
 
     start: int
     n_samples: int
     masks: tuple[Mask, ...]
     held: Any
-    offset: int
+    put: Shelved | None
     on_device: bool
 
 
@@ -53,6 +54,9 @@ class WorkingCopy:
         How much is held in memory; blocks beyond it go to the file.
     device_bytes : int | None
         How much is held on a device, of blocks that come from one; None for all of them.
+    shelf : Shelf | None
+        Where every block is put as soon as it is written, so that `state` can name it; whoever
+        gave it closes it. None for a temporary one, for what is not held.
     """
 
     def __init__(
@@ -61,12 +65,14 @@ class WorkingCopy:
         folder: str | None = None,
         held_bytes: int = HELD_BYTES,
         device_bytes: int | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.info, self.device_bytes = info, device_bytes
-        self._left, self._device_left, self._offset = held_bytes, device_bytes, 0
+        self._left, self._device_left = held_bytes, device_bytes
         #: an empty array of the device that blocks come from
         self._place: Any = None
-        self._file = tempfile.TemporaryFile(prefix="brainforge-", dir=folder, buffering=0)  # noqa: SIM115
+        self._lasting = shelf is not None
+        self._shelf = shelf or Shelf(folder=folder)
         self._entries: list[_Entry] = []
 
     def __enter__(self) -> Self:
@@ -81,10 +87,11 @@ class WorkingCopy:
         self.close()
 
     def close(self) -> None:
-        """Let go of the memory and delete the file."""
+        """Let go of the memory and delete the file, where it is a temporary one."""
         self._entries.clear()
         self._place = None
-        self._file.close()
+        if not self._lasting:
+            self._shelf.close()
 
     def write(self, block: Block) -> None:
         """Append a block; blocks come in order of time and are not changed afterwards.
@@ -102,13 +109,10 @@ class WorkingCopy:
         if held is None:
             data = to_host(data)
             held = data if self._room(n_bytes) else None
-        if held is None:
-            self._to_file(data)
-        self._entries.append(
-            _Entry(block.start, data.shape[1], block.masks, held, self._offset, on_device)
-        )
-        if held is None:
-            self._offset += n_bytes
+        put = None
+        if held is None or self._lasting:
+            put = self._shelf.put(to_host(data))
+        self._entries.append(_Entry(block.start, data.shape[1], block.masks, held, put, on_device))
 
     def _room_on_device(self, n_bytes: int) -> bool:
         if self._device_left is None:
@@ -120,18 +124,6 @@ class WorkingCopy:
     def _room(self, n_bytes: int) -> bool:
         self._left = max(self._left - n_bytes, -1)
         return self._left >= 0
-
-    def _to_file(self, data: npt.NDArray[np.float32]) -> None:
-        try:
-            self._file.seek(self._offset)
-            view = np.ascontiguousarray(data).data.cast("B") if data.size else b""
-            while view:
-                view = view[self._file.write(view) :]
-        except OSError as error:
-            raise OutputError(
-                f"temporary folder {tempfile.gettempdir()}: expected room for the working copy, "
-                f"got {error.strerror}; free some space or set TMPDIR"
-            ) from error
 
     @property
     def n_samples(self) -> int:
@@ -187,20 +179,36 @@ class WorkingCopy:
         data = namespace(*parts).concat(parts, axis=1)
         return Block(data, self.info, start, tuple(masks))
 
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint: where the blocks lie on the shelf.
+
+        Raises
+        ------
+        InputError
+            It has no shelf that outlives it.
+        """
+        if not self._lasting:
+            raise InputError(
+                where="working copy", expected="a shelf that outlives it", got="a temporary one"
+            )
+        at = [(e.start, e.n_samples, e.put.offset) for e in self._entries if e.put is not None]
+        masked = enumerate(self._entries)
+        return {
+            "at": np.array(at, dtype=np.int64).reshape(-1, 3),
+            "masks": [[i, masks_to_state(e.masks)] for i, e in masked if e.masks],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint on the same shelf; blocks are read when they are needed."""
+        masks = {i: masks_from_state(m) for i, m in state["masks"]}
+        self._entries = []
+        for i, (start, n, offset) in enumerate(np.asarray(state["at"]).tolist()):
+            shape = (self.info.n_channels, n)
+            put = Shelved(self._shelf, offset, np.dtype(np.float32), shape)
+            self._entries.append(_Entry(start, n, masks.get(i, ()), None, put, False))
+
     def _read(self, entry: _Entry) -> Block:
-        data = self._from_file(entry) if entry.held is None else entry.held
+        data = np.asarray(entry.put) if entry.held is None else entry.held
         if entry.on_device:
             data = to_device(data, like=self._place)
         return Block(data, self.info, entry.start, entry.masks)
-
-    def _from_file(self, entry: _Entry) -> npt.NDArray[np.float32]:
-        data = np.empty((self.info.n_channels, entry.n_samples), dtype=np.float32)
-        self._file.seek(entry.offset)
-        view = data.data.cast("B") if data.size else memoryview(b"")
-        at = 0
-        while at < len(view):
-            n = self._file.readinto(view[at:])
-            if not n:
-                raise OutputError("temporary folder: expected the whole working copy, got less")
-            at += n
-        return data

@@ -112,8 +112,17 @@ class RunningPower:
         return out
 
     def set(self, sums: F64) -> None:
-        """Go on from what `sums` returned."""
+        """Go on from what `sums` returned: here with the same bits, as if never interrupted."""
         self._plain, self._lanes = np.array(sums), None
+        if not _smooth(self.plan.n_per_seg):
+            return
+        from brainforge.kernels.vectors import WIDTH
+
+        order = _passes(self.plan.n_per_seg).order
+        padded = np.zeros((-(-self.n_rows // WIDTH) * WIDTH, len(order)))
+        padded[: self.n_rows] = self._plain[:, order]
+        lanes = padded.reshape(-1, WIDTH, len(order)).transpose(0, 2, 1)
+        self._plain, self._lanes = None, lanes.reshape(len(lanes), -1)
 
     def _add_lanes(
         self, x: F32, before: F32, rows: Any, keep: Keep, first: int, n_threads: int

@@ -55,8 +55,8 @@ def test_an_empty_copy_has_nothing() -> None:
 
 def test_a_full_disk_says_what_to_do() -> None:
     with WorkingCopy(INFO, held_bytes=0) as copy:
-        copy._file.close()
-        copy._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+        copy._shelf._file.close()
+        copy._shelf._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
         with pytest.raises(OutputError, match="TMPDIR"):
             copy.write(_blocks()[0])
 

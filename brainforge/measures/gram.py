@@ -6,7 +6,7 @@ samples are multiplied once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -187,13 +187,23 @@ class GramMeasure:
             chunks,
         )
 
-    def state(self) -> dict[str, Any]:
-        """Return a checkpoint: numbers and arrays."""
+    def state(self, keep: Callable[[npt.NDArray[Any]], Any] = np.array) -> dict[str, Any]:
+        """Return a checkpoint: numbers and arrays.
+
+        Parameters
+        ----------
+        keep : callable
+            Takes the large arrays of chunks that may be complete, which nobody changes any more,
+            and gives what is to stand for them: as it is a copy, or their place on a shelf.
+        """
+        latest = max(self._sums, default=0)
         sums = {
             str(key): {
                 "at": [s.start, s.plain],
-                "products": np.array(to_host(s.products)),
-                "counts": np.zeros(0) if s.counts is None else s.counts.copy(),
+                "products": (np.array if key == latest else keep)(to_host(s.products)),
+                "counts": np.zeros(0)
+                if s.counts is None
+                else (np.array if key == latest else keep)(s.counts),
                 "n_samples": s.n_samples.copy(),
             }
             for key, s in self._sums.items()
@@ -216,8 +226,9 @@ class GramMeasure:
         self._cells, self._seen = state["cells"], [(a, b) for a, b in state["seen"]]
         self._sums, self._waiting = {}, {}
         for key, s in state["sums"].items():
-            counts = np.array(s["counts"]) if len(s["counts"]) else None
-            products, n_samples = np.array(s["products"]), np.array(s["n_samples"])
+            # sums are never changed in place, so that they need no copy
+            counts = s["counts"] if len(s["counts"]) else None
+            products, n_samples = s["products"], np.array(s["n_samples"])
             self._sums[int(key)] = Sums(s["at"][0], products, s["at"][1], counts, n_samples)
         for i in range(len(state["waiting"])):
             p = state["waiting"][str(i)]

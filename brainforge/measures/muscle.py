@@ -23,6 +23,7 @@ from brainforge.masks import (
     true_runs,
 )
 from brainforge.result import Interval
+from brainforge.shelf import Shelf, Shelved
 from brainforge.units import MEG_KINDS
 
 F64 = npt.NDArray[np.float64]
@@ -39,6 +40,8 @@ class MuscleMeasure:
     backend : Backend
     threshold : float
         Summed z-score above which a window is muscle.
+    shelf : Shelf | None
+        Where the amplitudes are put (12 kB a second of 306 channels); None for the memory.
 
     Notes
     -----
@@ -46,15 +49,18 @@ class MuscleMeasure:
     nothing (``abstains``). Windows that touch a masked sample are left out for that channel.
     """
 
-    def __init__(self, info: Info, backend: Backend, threshold: float = 4.0) -> None:
+    def __init__(
+        self, info: Info, backend: Backend, threshold: float = 4.0, shelf: Shelf | None = None
+    ) -> None:
         self.info, self.threshold, self._threads = info, threshold, backend.threads
+        self._shelf = shelf
         self.names = info.names_of(*MEG_KINDS, bads=False)
         self._rows = info.rows(self.names)
         self._channels = {name: i for i, name in enumerate(self.names)}
         self._scale = np.array([info.channel(n).working_cal for n in self.names])
         self._plan = muscle_plan(info.sfreq) if self.names else None
         self._offset = np.full(len(self.names), np.nan)  # counts; a channel's first good sample
-        self._found: dict[int, npt.NDArray[np.float32]] = {}
+        self._found: dict[int, npt.NDArray[np.float32] | Shelved] = {}
         self._carry: RawBlock | None = None
         self._next = -(2**62)
         self._start: int | None = None
@@ -130,7 +136,10 @@ class MuscleMeasure:
         """Return a checkpoint."""
         carry = self._carry
         return {
-            "found": {w: a.copy() for w, a in self._found.items()},
+            "found": {
+                str(w): a.state() if isinstance(a, Shelved) else a.copy()
+                for w, a in self._found.items()
+            },
             "carry": None
             if carry is None
             else [np.array(to_host(carry.data)), carry.start, masks_to_state(carry.masks)],
@@ -139,8 +148,11 @@ class MuscleMeasure:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
-        self._found = {int(w): np.array(a) for w, a in state["found"].items()}
+        """Continue from a checkpoint, on the same shelf where there was one."""
+        self._found = {
+            int(w): self._shelf.at(a) if self._shelf and isinstance(a, dict) else np.array(a)
+            for w, a in state["found"].items()
+        }
         self._carry = None
         if state["carry"] is not None:
             data, start, masks = state["carry"]
@@ -187,5 +199,5 @@ class MuscleMeasure:
             at = first - block.start + np.arange(end - begin) * plan.window
             hit = n_bad[:, at + plan.reach] > n_bad[:, at]
             amplitude[rows] = np.where(hit, np.nan, amplitude[rows])
-        self._found[begin] = amplitude
+        self._found[begin] = amplitude if self._shelf is None else self._shelf.put(amplitude)
         self._next = end

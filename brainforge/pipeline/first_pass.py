@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from brainforge.pipeline.lane import Gate, Lane
 from brainforge.pipeline.summaries import line_level_db
 from brainforge.recipe import Recipe
 from brainforge.regrid import Regrid
+from brainforge.shelf import Shelf
 from brainforge.stages.fir import FusedFir
 from brainforge.units import MEG_KINDS
 from brainforge.working_copy import WorkingCopy
@@ -71,6 +73,9 @@ class FirstPass:
     lasting : bool
         Whether the blocks fed stay as they are after `feed` has returned. If not (a source that
         reuses its buffer) `feed` waits until they have been used.
+    shelf : Shelf | None
+        Where the working copy and all else that grows with the recording goes, if it is to
+        outlive the process (on the CPU); whoever gave it closes it.
     """
 
     def __init__(
@@ -82,15 +87,18 @@ class FirstPass:
         *,
         gate: Gate | None = None,
         lasting: bool = False,
+        shelf: Shelf | None = None,
     ) -> None:
         self.recipe, self.backend, self.folder = recipe, backend, folder
-        self.info = info
+        self.info, self._source, self._shelf = info, info, shelf
         self.decim = decimation(info.sfreq, recipe.filter.working_rate_min)
         # reading, judging, filtering and summing each in a lane of its own; they share the threads
         self._gate = gate or Gate(backend)
         self._shared = self._gate.backend
         self.raw_quality = RawQualityMeasure(info, self._shared)
-        self.muscle = MuscleMeasure(info, self._shared) if recipe.quality.muscle else None
+        self.muscle = (
+            MuscleMeasure(info, self._shared, shelf=shelf) if recipe.quality.muscle else None
+        )
         self.device = open_device(backend)
         self._regrid = Regrid(grid_size(info.sfreq, self.decim))
         self._bound = False
@@ -151,8 +159,50 @@ class FirstPass:
             f"{self.info.sfreq:g} to {out.sfreq:g} Hz (one in {self.decim})."
         )
 
-    def _bind(self, first: RawBlock) -> None:
-        self._raw = raw_spectrum(first)
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint between two calls of `feed`; what is under way is waited for.
+
+        It needs a shelf. What grows with the recording lies there, and the state says where.
+        """
+        self._drain()
+        state: dict[str, Any] = {
+            "regrid": self._regrid.state(),
+            "raw_quality": self.raw_quality.state(),
+            "muscle": None if self.muscle is None else self.muscle.state(),
+            "bound": None,
+        }
+        if self._bound:
+            keep = np.array if self._shelf is None else self._shelf.keep
+            state["bound"] = {
+                "freqs": keep(self._raw.freqs),
+                "raw": keep(self._raw.psd),
+                "fir": self._fir.state(),
+                "working": self.working.state(),
+                "gram": self.gram.state(keep),
+                "psd": self.psd.state(),
+            }
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint, on the same shelf."""
+        self._regrid.restore(state["regrid"], self._source)
+        self.raw_quality.restore(state["raw_quality"])
+        if self.muscle is not None:
+            self.muscle.restore(state["muscle"])
+        if state["bound"] is None:
+            return
+        bound = state["bound"]
+        if self._shelf is not None:
+            filled = self._shelf.filled
+            bound = {**bound, **{k: filled(bound[k]) for k in ("freqs", "raw", "gram")}}
+        self._bind(RawSpectrum(self._source.names_of(*MEG_KINDS), bound["freqs"], bound["raw"]))
+        self._fir.restore(bound["fir"])
+        self.working.restore(bound["working"])
+        self.gram.restore(bound["gram"])
+        self.psd.restore(bound["psd"])
+
+    def _bind(self, raw: RawSpectrum) -> None:
+        self._raw = raw
         if self.info.line_freq is None:
             self.info = replace(self.info, line_freq=self._raw.line_freq())
         f = self.recipe.filter
@@ -161,7 +211,9 @@ class FirstPass:
         self._fir = self.stage.bind(self.info, self._shared)
         # what does not fit beside the intermediate arrays of a session goes by way of the host
         room = self.device.budget // 2
-        self.working = WorkingCopy(self._fir.info, self.folder, device_bytes=room)
+        self.working = WorkingCopy(
+            self._fir.info, self.folder, device_bytes=room, shelf=self._shelf
+        )
         self.gram = GramMeasure(self._fir.info, self._shared)
         s, out = self.recipe.spectra, self._fir.info
         self.psd = WelchMeasure(
@@ -171,7 +223,7 @@ class FirstPass:
 
     def _take(self, block: RawBlock) -> None:
         if not self._bound:
-            self._bind(block)
+            self._bind(raw_spectrum(block))
         with self._gate:
             # the one copy of the counts to the device; on the CPU nothing is copied
             block = replace(block, data=self.device.put(block.data))

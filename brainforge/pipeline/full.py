@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from brainforge.findings import resting_findings
@@ -29,9 +31,13 @@ from brainforge.result import Artifacts, Result, Spectra
 
 
 def full_result(
-    first: FirstPass, seen: Seen, account: Account, clock: Clock, progress: Progress
+    first: FirstPass,
+    seen: Seen,
+    told: Callable[[], Account],
+    clock: Clock,
+    progress: Progress,
 ) -> Result:
-    """Learn the operators, run pass 2 and gather the Result."""
+    """Learn the operators, run pass 2 and gather the Result; ``told`` is asked at the end."""
     recipe, backend = first.recipe, first.backend
     learned = learn(first, clock, progress)
     working = first.working
@@ -43,6 +49,7 @@ def full_result(
     measured = second_pass(working, after, recipe, backend, clock, progress)
     with clock("connectivity_s"):
         graph = graph_part(measured.connectivity, recipe)
+    account = told()
     with clock("findings_s"):
         names = after.info.names
         spectra = _spectra(first, measured, names)

@@ -6,14 +6,18 @@ similar but the same numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import numpy.typing as npt
 
 from brainforge.backend import Backend
 from brainforge.block import RawBlock
 from brainforge.errors import InputError
 from brainforge.info import Info
+from brainforge.masks import masks_from_state, masks_to_state
 from brainforge.pipeline.assemble import Account
 from brainforge.pipeline.clock import Clock, Progress, silent
 from brainforge.pipeline.first_pass import FirstPass, Seen
@@ -23,6 +27,7 @@ from brainforge.pipeline.lane import Gate
 from brainforge.pipeline.short import short_result
 from brainforge.recipe import Recipe, load_recipe
 from brainforge.result import Result
+from brainforge.shelf import Shelf
 from brainforge.units import MEG_KINDS
 
 
@@ -42,6 +47,8 @@ class Pipeline:
     lasting : bool
         Whether blocks stay as they are after `feed` has returned: true of a Recording's, not
         of a source that reuses its buffer.
+    shelf : Shelf | None
+        Where all that grows with the recording goes, if it is to outlive the process.
 
     Raises
     ------
@@ -58,6 +65,7 @@ class Pipeline:
         progress: Progress | None = None,
         folder: str | None = None,
         lasting: bool = False,
+        shelf: Shelf | None = None,
     ) -> None:
         if not info.names_of(*MEG_KINDS, bads=False):
             kinds = sorted({c.kind for c in info.channels})
@@ -78,7 +86,7 @@ class Pipeline:
         #: blocks of a stream that may still turn out to be a short recording
         self._kept: list[RawBlock] = []
         self._enough = round(SHORTEST_FULL_S * info.sfreq)
-        self._folder, self._lasting = folder, lasting
+        self._folder, self._lasting, self._shelf = folder, lasting, shelf
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +97,10 @@ class Pipeline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of threads and memory, and of the working copy where it is a temporary one."""
         if self._first is not None:
             self._first.close()
 
@@ -102,31 +114,35 @@ class Pipeline:
             # a source may reuse its buffer, so what has to wait is copied
             self._kept.append(replace(raw, data=raw.data.copy()))
             if self.recipe.mode != "short" and self._longest() >= self._enough:
-                self._first = FirstPass(
-                    self.recipe,
-                    self.info,
-                    self.backend,
-                    self._folder,
-                    gate=self.gate,
-                    lasting=self._lasting,
-                )
+                self._first = self._begun()
                 for block in self._kept:
                     self._first.feed(block)
                 self._kept = []
 
-    def finish(self, account: Account | None = None) -> Result:
+    def finish(
+        self,
+        account: Account | Callable[[], Account] | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
         """Return the Result of all that was fed.
+
+        Parameters
+        ----------
+        account : Account | callable | None
+            What is told of the recording, or what gives it: called late, where it is needed.
+        progress : callable | None
+            Instead of the one given at first.
 
         Raises
         ------
         InputError
             Less than a second of samples came.
         """
-        account = account or Account()
+        told = account if callable(account) else lambda: account or Account()
         longest = self._longest()
         if longest < round(SHORTEST_S * self.info.sfreq):
             raise InputError(
-                where=account.name,
+                where=told().name,
                 expected=f"at least {SHORTEST_S:g} s of continuous samples",
                 got=f"{longest / self.info.sfreq:.3g} s ({longest} samples)",
             )
@@ -141,12 +157,55 @@ class Pipeline:
                     f"instead of '{self.recipe.name}'.",
                 )
             return short_result(
-                recipe, self.info, self._kept, self._seen, account, self.backend, self.clock,
+                recipe, self.info, self._kept, self._seen, told(), self.backend, self.clock,
                 warnings,
             )  # fmt: skip
         with self.clock("preprocess_s"):
             self._first.finish()
-        return full_result(self._first, self._seen, account, self.clock, self._progress)
+        return full_result(self._first, self._seen, told, self.clock, progress or self._progress)
+
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint between two calls of `feed`, as `brainforge.checkpoint` packs it."""
+        state = {
+            "seen": [list(s) for s in self._seen.segments],
+            "kept": [[b.start, self._put(b.data), masks_to_state(b.masks)] for b in self._kept],
+            "first": None if self._first is None else self._first.state(),
+        }
+        # the last thing: making the state has put more there
+        return {**state, "shelf": 0 if self._shelf is None else self._shelf.size}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint of the same recipe, source and shelf; nothing was fed yet.
+
+        Raises
+        ------
+        ReadError
+            The shelf's file is shorter than it was.
+        """
+        if self._shelf is not None:
+            self._shelf.reopen(state["shelf"])
+        self._seen = Seen([(a, b) for a, b in state["seen"]])
+        kept = state["kept"] if self._shelf is None else self._shelf.filled(state["kept"])
+        self._kept = [
+            RawBlock(data, self.info, start, masks_from_state(masks)) for start, data, masks in kept
+        ]
+        if state["first"] is not None:
+            self._first = self._begun()
+            self._first.restore(state["first"])
+
+    def _put(self, data: npt.NDArray[Any]) -> Any:
+        return data if self._shelf is None else self._shelf.keep(data)
+
+    def _begun(self) -> FirstPass:
+        return FirstPass(
+            self.recipe,
+            self.info,
+            self.backend,
+            self._folder,
+            gate=self.gate,
+            lasting=self._lasting,
+            shelf=self._shelf,
+        )
 
     def _longest(self) -> int:
         return max((b - a for a, b in self._seen.segments), default=0)

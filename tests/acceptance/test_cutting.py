@@ -16,6 +16,7 @@ from brainforge.block import RawBlock
 from brainforge.info import Info
 from brainforge.recording import Recording
 from brainforge.result import Result
+from tests.equal import assert_equal_results
 
 PHANTOM = dict(n_channels=24, duration=34.0, seed=3, gaps=(12, 300))
 
@@ -68,26 +69,6 @@ def test_the_whole_result_is_the_same_bit_for_bit(sizes: list[int]) -> None:
     whole = _whole()
     cut = bf.process(CutSource(_recording(), tuple(sizes)))
     assert_equal_results(whole, cut)
-
-
-def assert_equal_results(a: Result, b: Result) -> None:
-    np.testing.assert_array_equal(a.spectra.before, b.spectra.before)
-    np.testing.assert_array_equal(a.spectra.after, b.spectra.after)
-    np.testing.assert_array_equal(a.quality.rms, b.quality.rms)
-    np.testing.assert_array_equal(a.quality.line_db, b.quality.line_db)
-    assert a.quality.bads == b.quality.bads
-    assert a.quality.intervals == b.quality.intervals
-    assert a.quality.coverage == b.quality.coverage
-    np.testing.assert_array_equal(a.traces.after, b.traces.after)
-    for train in ("ecg", "eog"):
-        one, two = getattr(a.artifacts, train), getattr(b.artifacts, train)
-        np.testing.assert_array_equal(one.samples, two.samples)
-        np.testing.assert_array_equal(one.average_after, two.average_after)
-    assert a.connectivity.n_epochs == b.connectivity.n_epochs
-    for measure, bands in a.connectivity.values.items():
-        for band, values in bands.items():
-            np.testing.assert_array_equal(values, b.connectivity.values[measure][band])
-    assert a.findings == b.findings
 
 
 def test_a_second_run_gives_the_same_numbers() -> None:
