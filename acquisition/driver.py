@@ -41,6 +41,8 @@ class Packet:
     arrival : float
         `time.monotonic` when it came.
     markers : tuple of Marker
+    cause : str
+        Why the samples before these are missing, where the sender knows that they never come.
     """
 
     data: npt.NDArray[Any]
@@ -48,6 +50,7 @@ class Packet:
     counters: npt.NDArray[np.int64] | None = None
     stamps: npt.NDArray[np.float64] | None = None
     markers: tuple[Marker, ...] = ()
+    cause: str = ""
 
 
 class ConnectionLost(ConnectionError):
