@@ -33,6 +33,8 @@ class ArtifactRemoval:
 
     params: ArtifactRecipe = field(default_factory=ArtifactRecipe)
     progress: Callable[[str, float], None] | None = field(default=None, compare=False)
+    #: what was learned before, to begin from
+    start: ArtifactModel | None = field(default=None, compare=False)
 
     def fit(self, working: Any, lessons: Lessons) -> ArtifactModel:
         """Learn from the working copy; needs the measure ``"gram"``."""
@@ -42,6 +44,7 @@ class ArtifactRemoval:
             lessons.info,
             self.params,
             gram=lessons.measures["gram"],
+            start=self.start,
             backend=lessons.backend,
             progress=self.progress,
         )

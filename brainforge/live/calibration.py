@@ -1,19 +1,33 @@
-"""Calibration: what a window of samples says of bad channels, fields and artifacts."""
+"""Calibration: what a window of samples says of bad channels, fields and artifacts.
+
+It is what is learned between the passes offline, from half a minute of the stream.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from brainforge.backend import Backend
+from brainforge.block import RawBlock
+from brainforge.errors import KernelInputError
 from brainforge.info import Info
-from brainforge.kernels.asr_fit import AsrModel
+from brainforge.kernels.asr_fit import AsrModel, asr_calibrate
+from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.learners.artifact_model import ArtifactModel
 from brainforge.learners.field import learn_field_correction
+from brainforge.learners.references import REFERENCE_KINDS, learn_references
 from brainforge.learners.repair import learn_repair
+from brainforge.live.front import Front
 from brainforge.operator import Operator
+from brainforge.pipeline.clock import Clock, silent
+from brainforge.pipeline.first_pass import FirstPass
+from brainforge.pipeline.learning import Learned, learn
 from brainforge.recipe import Recipe
 from brainforge.result import BadChannel
 from brainforge.units import MEG_KINDS
@@ -125,3 +139,134 @@ class Calibration:
             text=state["text"],
             removed=dict(state["removed"]),
         )
+
+
+class Lesson:
+    """A window of raw samples on its way into a `Calibration`: pass 1 of the offline engine.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    info : Info
+        Of the source.
+    backend : Backend
+    """
+
+    def __init__(self, recipe: Recipe, info: Info, backend: Backend) -> None:
+        self._recipe = replace(recipe, quality=replace(recipe.quality, muscle=False))
+        self._info = info
+        self._first = FirstPass(self._recipe, info, backend)
+        self._front = Front(recipe.live, info, backend) if recipe.live.asr else None
+        self._filtered: list[npt.NDArray[np.float32]] = []
+        self._start: int | None = None
+        self._stop = 0
+
+    def feed(self, raw: RawBlock) -> None:
+        """Take the next samples."""
+        self._start = raw.start if self._start is None else self._start
+        self._stop = raw.stop
+        self._first.feed(raw)
+        if self._front is not None:
+            self._filtered += [b.data for b in self._front.process(raw)]
+
+    def learn(self, start: Calibration | None = None) -> Calibration:
+        """Return what the samples say; ``start`` is what was learned before.
+
+        Raises
+        ------
+        InputError
+            Too few samples, or no good channel.
+        """
+        self._first.finish()
+        gram = self._first.gram.result()
+        with single_threaded_blas():
+            learned = learn(self._first, Clock(), silent, start and start.artifacts)
+            fused, before = learned.fused, learned.before
+            if self._info.names_of(*REFERENCE_KINDS) and self._recipe.field_correction.references:
+                regressed = learn_references(learned.info, gram)
+                fused, before = (op.expand(regressed.names) @ regressed for op in (fused, before))
+            asr = self._asr(fused)
+        removed = Counter(c.kind for c in learned.artifacts.components if c.removed)
+        return Calibration(
+            revision=1 + (start.revision if start else 0),
+            window=(self._start or 0, self._stop),
+            bads=learned.bads,
+            fused=fused,
+            heart=_heart(learned, before, fused),
+            asr=asr,
+            text=" ".join(learned.steps),
+            removed=dict(sorted(removed.items())),
+            artifacts=learned.artifacts,
+        )
+
+    def close(self) -> None:
+        """Let go of the samples."""
+        self._first.close()
+        self._filtered = []
+
+    def _asr(self, fused: Operator) -> AsrModel | None:
+        """Return what is clean in the cleaned signal; None where that cannot be told."""
+        if self._front is None or not self._filtered:
+            return None
+        n = len(self._info.names_of(*MEG_KINDS))
+        x = np.concatenate(self._filtered, axis=1)[self._front.info.rows(fused.names)]
+        clean = fused.matrix.astype(np.float32)[:n] @ x
+        live = self._recipe.live
+        try:
+            return asr_calibrate(clean, self._info.sfreq, cutoff=live.asr_cutoff)
+        except KernelInputError:
+            return None  # too little that is clean: the signal goes on without
+
+
+def calibrate(
+    recipe: Recipe,
+    info: Info,
+    blocks: Iterable[RawBlock],
+    backend: Backend,
+    start: Calibration | None = None,
+) -> Calibration:
+    """Return what a window of raw samples says.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    info : Info
+        Of the source.
+    blocks : iterable of RawBlock
+        In order, of any size.
+    backend : Backend
+    start : Calibration | None
+        What was learned before, from which the fit begins; its revision is counted on from.
+
+    Raises
+    ------
+    InputError
+        Too few samples, or no good channel.
+    """
+    lesson = Lesson(recipe, info, backend)
+    try:
+        for block in blocks:
+            lesson.feed(block)
+        return lesson.learn(start)
+    finally:
+        lesson.close()
+
+
+def _heart(learned: Learned, before: Operator, fused: Operator) -> F64 | None:
+    """Return weights over the channels of ``fused`` for a trace of the heart, or None.
+
+    What is taken out of the signal, seen with the heart's own field.
+    """
+    model = learned.artifacts
+    hearts = [c for c in model.components if c.removed and c.kind == "ecg"]
+    if not hearts:
+        return None
+    field_of = dict(zip(model.channel_names, hearts[0].topography, strict=True))
+    weights = np.zeros(len(fused.names))
+    for kind in MEG_KINDS:
+        rows = [i for i, n in enumerate(fused.names)
+                if n in field_of and learned.info.channel(n).kind == kind]  # fmt: skip
+        values = np.array([field_of[fused.names[i]] for i in rows])
+        if power := float(np.square(values).sum()):
+            weights[rows] = values / power
+    return weights @ (before.expand(fused.names).matrix - fused.matrix)

@@ -22,6 +22,8 @@ HOP_S = 0.05
 FLAT_S = 1.0
 #: by what goes on at this frequency the filter's delay is told
 DELAY_HZ = 10.0
+#: what the mains may be
+MAINS_HZ = (50.0, 60.0)
 
 
 class Front:
@@ -43,8 +45,7 @@ class Front:
     def __init__(self, live: LiveRecipe, info: Info, backend: Backend) -> None:
         #: samples of a block of the grid
         self.hop = max(int(HOP_S * info.sfreq + 1e-9), 1)
-        line = info.line_freq if live.notch else None
-        self.stage = CausalIir(live.l_freq, live.h_freq, line)
+        self.stage = _filter(live, info)
         self._source, self._grid = info, Regrid(self.hop)
         self._quality = RawQualityMeasure(info, backend)
         self._step = self.stage.bind(info, backend)
@@ -63,8 +64,11 @@ class Front:
     def describe(self) -> str:
         """Return what the filter does, in words."""
         low, high = self.info.highpass, self.info.lowpass
-        line = self.stage.line_freq
-        notches = f", notches at multiples of {line:g} Hz" if line else ""
+        line, notches = self.stage.line_freq, ""
+        if line:
+            notches = f", notches at multiples of {line:g} Hz"
+        elif self.stage.notch:
+            notches = ", notches at multiples of 50 and 60 Hz, the mains being unknown"
         return (
             f"Causal {low:g}-{high:g} Hz (Butterworth, order 4){notches}; delays "
             f"{DELAY_HZ:g} Hz by {1e3 * self.delay:.1f} ms."
@@ -104,3 +108,14 @@ class Front:
         self._value = np.where(same, x[:, 0], np.nan).astype(np.float64)
         names = tuple(self.info.names[i] for i in np.flatnonzero(self._flat >= self._longest))
         return (Mask(names, cell.start, cell.stop, Cause.RAILED),) if names else ()
+
+
+def _filter(live: LiveRecipe, info: Info) -> CausalIir:
+    """Return the filter; where the mains' frequency is not known both are notched."""
+    if not live.notch:
+        return CausalIir(live.l_freq, live.h_freq, notch=())
+    if info.line_freq is not None:
+        return CausalIir(live.l_freq, live.h_freq, info.line_freq or None)
+    top = min(2 * live.h_freq, 0.9 * info.sfreq / 2)
+    both = {line * n for line in MAINS_HZ for n in range(1, int(top / line) + 1)}
+    return CausalIir(live.l_freq, live.h_freq, notch=tuple(sorted(both)))

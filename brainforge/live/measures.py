@@ -147,7 +147,7 @@ class LiveMeasures:
         if start >= stop:
             return 0.0
         good = self.working.window(start, stop)[1]
-        return np.count_nonzero(good) / good.size
+        return float(np.count_nonzero(good) / good.size)
 
     @property
     def share(self) -> float:

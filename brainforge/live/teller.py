@@ -129,7 +129,7 @@ class Teller:
 
     def _spectra(self, _: Calibration) -> tuple[Meta, Arrays]:
         spectra = self._measures.spectra
-        arrays = {"freqs": spectra.freqs, "psd": spectra.psd(), "mean": spectra.mean()}
+        arrays: Arrays = {"freqs": spectra.freqs, "psd": spectra.psd(), "mean": spectra.mean()}
         n = spectra.n_windows
         meta = {"memory_s": spectra.memory_s, "n_windows": int(n.max(initial=0))}
         return {**meta, "sample": spectra.stop * self._measures.decim}, arrays

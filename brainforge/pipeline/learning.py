@@ -71,8 +71,13 @@ def mark_bads(info: Info, bads: tuple[BadChannel, ...]) -> Info:
     return info
 
 
-def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
-    """Learn everything that pass 2 needs, in the order in which one rests on the other."""
+def learn(
+    first: FirstPass, clock: Clock, progress: Progress, start: ArtifactModel | None = None
+) -> Learned:
+    """Learn everything that pass 2 needs, in the order in which one rests on the other.
+
+    ``start`` is what was learned of the same stream before: the components' fit begins there.
+    """
     recipe, backend = first.recipe, first.backend
     info = first.working.info
     with clock("preprocess_s"):
@@ -95,7 +100,7 @@ def learn(first: FirstPass, clock: Clock, progress: Progress) -> Learned:
         lessons = replace(lessons, before=field)
         repair = Repair(recipe.quality.repair).fit(first.working, lessons)
     with clock("artifacts_s"):
-        model = ArtifactRemoval(recipe.artifacts, progress).fit(first.working, lessons)
+        model = ArtifactRemoval(recipe.artifacts, progress, start).fit(first.working, lessons)
     before = repair.expand(names) @ field.expand(names)
     fused = repair.expand(names) @ model.operator.expand(names) @ field.expand(names)
     steps = tuple(d for d in (regressed, field.description, model.text, repair.description) if d)
