@@ -10,14 +10,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from brainforge.acquisition.ring import Ring, State
 from brainforge.errors import BrainForgeError, InputError, OutputError
-from brainforge.feed import FeedReader, Snapshot
+from brainforge.feed import LastingReader, Snapshot
 from brainforge.session.child import Child, Death
 from brainforge.session.spec import SessionSpec
 
@@ -54,33 +54,6 @@ class View:
     restarts: tuple[Death, ...]
 
 
-@dataclass
-class _Feed:
-    """A feed of a process that may be replaced by another one's."""
-
-    path: Path
-    reader: FeedReader | None = field(default=None)
-
-    def latest(self, topic: str) -> Snapshot | None:
-        if self.reader is not None and self.reader.replaced:
-            self.close()
-        if self.reader is None:
-            try:
-                self.reader = FeedReader(self.path)
-            except InputError:
-                return None
-        return self.reader.latest(topic) if topic in self.reader.topics else None
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return self.reader.topics if self.reader is not None else ()
-
-    def close(self) -> None:
-        if self.reader is not None:
-            self.reader.close()
-            self.reader = None
-
-
 class Session:
     """A live session under supervision.
 
@@ -101,8 +74,8 @@ class Session:
         spec.check()
         self.spec, self.paths = spec, spec.paths
         self.recording_id = uuid.uuid4().hex
-        self._recorder_feed = _Feed(self.paths.recorder_feed)
-        self._pipeline_feed = _Feed(self.paths.pipeline_feed)
+        self._recorder_feed = LastingReader(self.paths.recorder_feed)
+        self._pipeline_feed = LastingReader(self.paths.pipeline_feed)
         self._ring: Ring | None = None
         self._restarts: list[Death] = []
         self._stopped_at: float | None = None

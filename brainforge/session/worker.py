@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,15 +26,19 @@ from brainforge.backend import Backend
 from brainforge.block import RawBlock
 from brainforge.checkpoint import read_state, write_state
 from brainforge.errors import BrainForgeError, ReadError
-from brainforge.feed import FeedWriter
-from brainforge.live.calibration import Calibrator
+from brainforge.feed import FeedWriter, LastingReader
+from brainforge.live.calibrator import Calibrator
 from brainforge.live.exact import ExactPath
 from brainforge.live.immediate import ImmediatePath
+from brainforge.pipeline.grid import decimation
 from brainforge.recipe import load_recipe
 from brainforge.session.ages import Ages
 from brainforge.session.header import Header, wait_for_header
 from brainforge.session.past import Past
 from brainforge.session.spec import SessionSpec
+
+if TYPE_CHECKING:
+    from brainforge.session.outlets import Outlets
 
 #: seconds of signal between two checkpoints
 CHECKPOINT_S: Final = 10.0
@@ -65,13 +69,15 @@ class Worker:
         self.backend = Backend(n_threads=spec.threads)
         self.ring = Ring.attach(header.ring)
         self._past = Past(spec.paths.archive)
+        self._recorder_feed = LastingReader(self.paths.recorder_feed)
         self._ages = Ages()
         self._behind, self._held_back = False, 0
         self._arrival = time.monotonic()
-        self._outlets = self._open_outlets()
         self.immediate = ImmediatePath(
-            self.recipe, self.info, self.backend, self._publish, outputs=self._outlets
-        )
+            self.recipe, self.info, self.backend, self._publish,
+            outputs=self._give_out if spec.outlets else None,
+        )  # fmt: skip
+        self._outlets = self._open_outlets()
         self._feed = FeedWriter(self.paths.pipeline_feed, {**self.immediate.sizes(), **OWN_TOPICS})
         self.exact = ExactPath(self.recipe, self.info, self.backend, self.paths.scratch)
         self.calibrator = Calibrator(self.recipe, self.info, self.backend)
@@ -81,12 +87,32 @@ class Worker:
         self._progress = time.monotonic()
         self._restored = self._restore()
 
-    def _open_outlets(self) -> Any:
+    def _open_outlets(self) -> Outlets | None:
         if not self.spec.outlets:
             return None
         from brainforge.session.outlets import Outlets
 
-        return Outlets(self.spec.outlets)
+        rate = self.info.sfreq / decimation(self.info.sfreq, self.recipe.filter.working_rate_min)
+        live = self.recipe.live
+        about = {"latency_s": self.immediate.latency, "delay_s": self.immediate.delay}
+        return Outlets(
+            self.spec.outlets, self.immediate.info, rate, tuple(self.recipe.bands), about,
+            feedback=None if live.feedback == "none" else live.feedback,
+        )  # fmt: skip
+
+    def _give_out(
+        self, what: str, meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
+        """Pass on to the lab's tools what the immediate path has for them."""
+        outlets = self._outlets
+        if outlets is None or self._behind:
+            return
+        if what == "cleaned":
+            outlets.cleaned(arrays["data"], float(meta["arrival"]))
+        elif what == "feedback":
+            outlets.feedback(meta)
+        elif what == "marker":
+            outlets.marker(meta, self._arrival)
 
     # the loop
 
@@ -155,7 +181,16 @@ class Worker:
             self._ages.add(time.monotonic() - self._arrival)
         if topic == "status":
             extra = self._status()
+            self._tell_outlets(meta)
         self._feed.publish(topic, {**meta, **extra}, arrays)
+
+    def _tell_outlets(self, status: Mapping[str, Any]) -> None:
+        if self._outlets is None:
+            return
+        self._outlets.features(status)
+        said = self._recorder_feed.latest("recorder")
+        if said is not None:
+            self._outlets.notices(said.meta.get("last_notices") or [], said.written)
 
     def _status(self) -> dict[str, Any]:
         """Return what the process knows of itself."""
@@ -226,6 +261,7 @@ class Worker:
         if self._outlets is not None:
             self._outlets.close()
         self._feed.close()
+        self._recorder_feed.close()
         self.ring.close()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from brainforge.errors import InputError
-from brainforge.feed import FeedReader, FeedWriter
+from brainforge.feed import FeedReader, FeedWriter, LastingReader
 
 TOPICS = {"traces": 100_000, "status": 2000}
 
@@ -77,6 +77,27 @@ def test_a_process_that_takes_over_is_noticed(writer: FeedWriter) -> None:
     assert not fresh.replaced
     assert fresh.latest("status") is None
     for part in (reader, fresh, other):
+        part.close()
+
+
+def test_a_lasting_reader_follows_whoever_writes(tmp_path: Path) -> None:
+    reader = LastingReader(tmp_path / "feed")
+    assert reader.latest("status") is None
+    one = FeedWriter(tmp_path / "feed", TOPICS)
+    assert reader.latest("status") is None
+    assert reader.topics == ("traces", "status")
+    one.publish("status", {"by": "one"})
+    got = reader.latest("status")
+    assert got is not None
+    assert got.meta == {"by": "one"}
+    assert reader.latest("maps") is None
+    other = FeedWriter(tmp_path / "feed", TOPICS)
+    assert reader.latest("status") is None
+    other.publish("status", {"by": "other"})
+    got = reader.latest("status")
+    assert got is not None
+    assert got.meta == {"by": "other"}
+    for part in (reader, one, other):
         part.close()
 
 
