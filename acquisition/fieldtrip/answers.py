@@ -71,22 +71,17 @@ class Desk:
 
     def deal(self, client: Connection, request: Request) -> Answer:
         """Return the answer to a request; a refusal is told and answered with ERR."""
-        try:
-            command = Command(request.command)
-            deal = _DEALS[command]
-        except (ValueError, KeyError) as error:
-            raise Malformed(
-                where="request",
-                expected="a command of the protocol",
-                got=hex(request.command),
-            ) from error
-        family = command & 0xFF00
+        family = request.command & 0xFF00
+        deal = _DEALS.get(request.command)
+        if deal is None:
+            self._tell(f"{client.name}: there is no request 0x{request.command:04x}")
+            return [_message(request, family | 0x05)]
         quiet = family == 0x0500
         try:
             answer = deal(self, client, request)
         except (NotThere, Malformed) as error:
             if family not in (0x0200, 0x0400):
-                self._tell(f"{client.name}: refused {command.name}: {error}")
+                self._tell(f"{client.name}: refused {Command(request.command).name}: {error}")
             answer = [_message(request, family | 0x05)]
         return [] if quiet else answer
 
@@ -181,7 +176,7 @@ def _message(request: Request, command: int, payload: bytes = b"", *, extra: int
     return Part(memoryview(head + payload))
 
 
-_DEALS: Final[dict[Command, Callable[[Desk, Connection, Request], Answer]]] = {
+_DEALS: Final[dict[int, Callable[[Desk, Connection, Request], Answer]]] = {
     Command.PUT_HDR: Desk._put_header,
     Command.PUT_HDR_QUIET: Desk._put_header,
     Command.PUT_DAT: Desk._put_data,

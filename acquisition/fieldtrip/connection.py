@@ -85,6 +85,11 @@ class Connection:
         """Whether no more can be taken before a request is dealt with."""
         return self._have == len(self._in)
 
+    @property
+    def late(self) -> bool:
+        """Whether samples that are still to go have been written over."""
+        return any(part.lost() for part in self._out)
+
     def receive(self, now: float) -> None:
         """Take what has come.
 
@@ -167,8 +172,8 @@ class Connection:
             It hung up, or was so slow that the samples it asked for have been written over.
         """
         while self._out:
-            if any(part.lost() for part in self._out):
-                raise Gone("did not take an answer in time")
+            if self.late:
+                raise Gone("it did not take an answer in time")
             parts = [p.data[p.sent :] for p in list(self._out)[:MAX_PARTS]]
             try:
                 sent = self.sock.sendmsg(parts)

@@ -152,8 +152,8 @@ class Server:
             return
         name = f"{where[0]}:{where[1]}"
         if len(self._clients) >= MAX_CLIENTS:
-            sock.close()
             self._tell(f"{name}: refused, {MAX_CLIENTS} clients are connected")
+            sock.close()
             return
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -220,6 +220,9 @@ class Server:
             except Gone as gone:
                 self._drop(client, str(gone))
         for client in list(self._clients):
+            if client.late:
+                self._drop(client, "it did not take an answer in time")
+                continue
             stuck = client.unfinished and client not in self._desk.waiting
             if stuck and now - client.moved > STALLED:
                 self._drop(client, f"stood still for {STALLED:.0f} s in the middle of a message")
