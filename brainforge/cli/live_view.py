@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from brainforge.cli.output import table
+from brainforge.units import working_unit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,12 +63,15 @@ def status_of(view: View) -> dict[str, Any]:
     return dict(snapshot.meta) if snapshot is not None else {}
 
 
-def band_rows(status: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-    """Return (band, RMS field, share of the largest) of the bands with a value."""
-    power = status.get("band_power") or {}
-    values = {band: value for band, value in power.items() if value is not None}
-    top = max(values.values(), default=0.0)
-    return [(band, value, value / top if top else 0.0) for band, value in values.items()]
+def band_rows(status: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """Return (band, field with its unit, share of the largest) of the first kind of sensor."""
+    for kind, power in (status.get("band_power") or {}).items():
+        # the root of a density is what sensors are compared by
+        values = {band: value**0.5 for band, value in power.items() if value is not None}
+        top = max(values.values(), default=0.0)
+        unit = f"{working_unit(kind)}/√Hz"
+        return [(b, f"{v:.3g} {unit}", v / top if top else 0.0) for b, v in values.items()]
+    return []
 
 
 def age_text(status: Mapping[str, Any]) -> str:
@@ -123,11 +127,11 @@ def _health(view: View) -> RenderableType:
     return made
 
 
-def _bands(rows: list[tuple[str, float, float]]) -> RenderableType:
-    made = table("", "band", "fT", "", right=("fT",))
+def _bands(rows: list[tuple[str, str, float]]) -> RenderableType:
+    made = table("", "band", "median", "", right=("median",))
     made.title = None
     for band, value, share in rows:
-        made.add_row(band, f"{value:.3g}", "█" * max(round(BAR * share), 1))
+        made.add_row(band, value, "█" * max(round(BAR * share), 1))
     return made
 
 
@@ -165,21 +169,29 @@ def _seconds(value: Any) -> str:
 
 
 def _heart(status: Mapping[str, Any]) -> str:
-    rate = (status.get("heart_rate") or {}).get("per_min")
+    rate = (status.get("heart") or {}).get("rate_per_min")
     return "–" if rate is None else f"{rate:.0f}/min"
 
 
 def _bads(status: Mapping[str, Any]) -> str:
-    bads = status.get("bads")
-    if bads is None:
+    if not status.get("revision"):
         return "calibrating"
-    shown = ", ".join(bads[:4])
-    return "none" if not bads else f"{len(bads)}: {shown}{' …' if len(bads) > 4 else ''}"
+    names = [bad["name"] for bad in status.get("bads") or []]
+    if not names:
+        return "none"
+    return f"{len(names)}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
 
 
 def _operator(status: Mapping[str, Any]) -> str:
-    revision = status.get("revision")
-    return "calibrating" if not revision else f"revision {revision}"
+    calibration = status.get("calibration") or {}
+    if calibration.get("error"):
+        return f"revision {status.get('revision', 0)}; {calibration['error']}"
+    if status.get("revision"):
+        return f"revision {status['revision']}"
+    wanted = calibration.get("wanted_s")
+    if wanted is None:
+        return "–"
+    return f"{calibration['state']} {calibration['collected_s']:.0f} of {wanted:.0f} s"
 
 
 def end_lines(payload: Mapping[str, Any]) -> Iterator[Any]:

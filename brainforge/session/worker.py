@@ -31,6 +31,7 @@ from brainforge.live.calibrator import Calibrator
 from brainforge.live.exact import ExactPath
 from brainforge.live.immediate import ImmediatePath
 from brainforge.pipeline.grid import decimation
+from brainforge.readers.events import trigger_names
 from brainforge.recipe import load_recipe
 from brainforge.session.ages import Ages
 from brainforge.session.header import Header, wait_for_header
@@ -77,6 +78,7 @@ class Worker:
             self.recipe, self.info, self.backend, self._publish,
             outputs=self._give_out if spec.outlets else None,
         )  # fmt: skip
+        self._triggers = frozenset(trigger_names(self.info))
         self._outlets = self._open_outlets()
         self._feed = FeedWriter(self.paths.pipeline_feed, {**self.immediate.sizes(), **OWN_TOPICS})
         self.exact = ExactPath(self.recipe, self.info, self.backend, self.paths.scratch)
@@ -157,7 +159,9 @@ class Worker:
     def _hand_on_events(self) -> None:
         self._events, new = self.ring.events(self._events)
         for sample, code, channel in new:
-            self.immediate.event(sample, code, channel)
+            # those of trigger channels the immediate path finds in the samples themselves
+            if channel not in self._triggers:
+                self.immediate.event(sample, code, channel)
 
     def _show(self, raw: RawBlock) -> None:
         self._hand_on_events()
