@@ -1,4 +1,4 @@
-"""Unwrap: from the counters a device sends to numbers that never wrap, cut where they jump."""
+"""Unwrapper: from the counters a device sends to numbers that never wrap."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import numpy.typing as npt
 I64 = npt.NDArray[np.int64]
 #: widths that a counter may turn out to have
 WIDTHS: Final = (8, 10, 12, 14, 15, 16, 20, 23, 24, 31, 32)
-#: below this width only a wrap without any loss is believed to be one
-SHORT: Final = 12
 
 
 class Unwrapper:
@@ -43,6 +41,13 @@ class Unwrapper:
         places = [0, *(np.flatnonzero(steps != 1) + 1).tolist(), n]
         return [(a, b) for a, b in pairwise(places) if a < b]
 
+    def normal(self, first: int) -> int:
+        """Return the number, not below zero, with which a count begins."""
+        self._largest = max(self._largest, first)
+        if first < 0 and self.modulus is None:
+            self.modulus = 1 << 32
+        return first if self.modulus is None else first % self.modulus
+
     def place(self, raw: int, expected: int, likely: int, slack: int) -> int:
         """Return the unwrapped number of a sample.
 
@@ -53,27 +58,29 @@ class Unwrapper:
         expected : int
             Unwrapped number that would follow.
         likely : int
-            Unwrapped number that the time passed speaks for.
+            Unwrapped number that the time passed speaks for, at least ``expected``.
         slack : int
             How far, in samples, time may be wrong.
         """
         if self.modulus is None and raw < expected:
-            self._find(raw, expected, likely, slack)
+            self._find(raw, expected, likely - expected + slack)
         self._largest = max(self._largest, raw)
         if self.modulus is None:
             return raw
-        near = expected if abs(likely - expected) <= min(slack, self.modulus // 4) else likely
+        near = expected if likely - expected <= min(slack, self.modulus // 4) else likely
         return raw + self.modulus * round((near - raw) / self.modulus)
 
-    def _find(self, raw: int, expected: int, likely: int, slack: int) -> None:
-        """Recognise a wrap: the counter fell by a power of two and all else fits."""
+    def _find(self, raw: int, expected: int, most: int) -> None:
+        """Recognise a wrap: the counter fell by a power of two, and at most ``most`` are lost.
+
+        A width that loss alone could imitate is believed only where nothing is lost. A counter
+        that goes below zero wraps at half its width.
+        """
         for bits in WIDTHS:
             modulus = 1 << bits
-            ahead = raw + modulus - expected
-            most = 0 if bits < SHORT else max(likely - expected, 0) + slack
-            if 0 <= ahead <= most and max(self._largest, expected - 1) < modulus:
-                if raw < 0 and self._largest >= modulus // 2:
-                    continue
+            top = modulus if raw >= 0 else modulus // 2
+            lost = (raw - expected) % modulus
+            if self._largest < top and lost <= (most if 8 * most < modulus else 0):
                 self.modulus = modulus
                 return
 
