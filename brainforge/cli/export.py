@@ -12,10 +12,10 @@ from brainforge.cli.import_ import refuse_itself
 from brainforge.cli.opening import LineFreq, open_file
 from brainforge.cli.output import print_json
 from brainforge.cli.progress import progress
-from brainforge.cli.staging import restored_on_failure, staged
 from brainforge.cli.state import Debug, Json, Overwrite, Quiet
 from brainforge.errors import InputError
 from brainforge.recording import Recording
+from brainforge.staging import restored_on_failure, staged
 
 
 class Format(StrEnum):

@@ -10,9 +10,9 @@ import typer
 from brainforge.cli.opening import Bads, LineFreq, Sensors, Subject, open_file
 from brainforge.cli.output import print_json
 from brainforge.cli.progress import counted, progress
-from brainforge.cli.staging import staged
 from brainforge.cli.state import Debug, Json, Overwrite, Quiet
 from brainforge.errors import InputError
+from brainforge.staging import staged
 
 
 def import_(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from brainforge.backend import Backend
-from brainforge.cli.output import to_json
 from brainforge.cli.progress import Tell, counted
-from brainforge.cli.staging import staged
 from brainforge.flow import Source
+from brainforge.outputs import (
+    CONNECTIVITY,
+    REPORT,
+    RESULT,
+    result_document,
+    write_document,
+    write_views,
+)
 from brainforge.recording import Recording
 from brainforge.result import Result
-
-REPORT, CONNECTIVITY, RESULT = "report.html", "connectivity.zarr", "result.json"
+from brainforge.staging import staged
 
 
 @dataclass(frozen=True)
@@ -73,111 +77,23 @@ def run_job(
     with staged(job.folder, job.names, overwrite=job.overwrite) as aside:
         result = bf.process(recording, recipe=job.recipe, backend=job.backend, progress=tell)
         spent = {"ingest_s": ingest_s + result.timings.get("ingest_s", 0.0)}
-        outputs = _write(job, recording, result, aside, tell, spent)
+        outputs, spent["report_s"] = write_views(result, aside, job.folder, tell)
+        outputs["archive"] = _archive(job, recording, aside, tell, spent)
         spent["total_s"] = time.perf_counter() - begun
-        payload = _payload(result, {**result.timings, **spent}, outputs)
-        (aside / RESULT).write_text(to_json(payload) + "\n", encoding="utf-8")
+        payload = result_document(result, {**result.timings, **spent}, outputs)
+        write_document(payload, aside)
     return result, payload
 
 
-def _write(
-    job: Job,
-    recording: Recording | Source,
-    result: Result,
-    aside: Path,
-    tell: Tell,
-    spent: dict[str, float],
-) -> dict[str, str | None]:
-    """Write all outputs into ``aside``; return where each of them will be."""
-    outputs: dict[str, str | None] = {"report": str(job.folder / REPORT)}
-    # the report is arithmetic, the connectivity mostly waiting for files
-    with ThreadPoolExecutor(1) as beside:
-        connectivity = beside.submit(_write_connectivity, result, aside)
-        begun = time.perf_counter()
-        tell("writing the report", 0.0)
-        result.report(aside / REPORT)
-        tell("writing the report", 1.0)
-        spent["report_s"] = time.perf_counter() - begun
-        written = connectivity.result()
-    outputs["archive"] = job.archived_as or None
-    if job.archive and isinstance(recording, Recording):
-        from brainforge.archive import import_recording
+def _archive(
+    job: Job, recording: Recording | Source, aside: Path, tell: Tell, spent: dict[str, float]
+) -> str | None:
+    """Write the archive where one is wanted; return where it will be, or is already."""
+    if not (job.archive and isinstance(recording, Recording)):
+        return job.archived_as or None
+    from brainforge.archive import import_recording
 
-        begun = time.perf_counter()
-        import_recording(recording, aside / job.archive, progress=counted(tell, "archiving"))
-        spent["archive_s"] = time.perf_counter() - begun
-        outputs["archive"] = str(job.folder / job.archive)
-    outputs["connectivity"] = str(job.folder / CONNECTIVITY) if written else None
-    return outputs
-
-
-def _write_connectivity(result: Result, aside: Path) -> bool:
-    """Write the connectivity where there is one; return whether there is."""
-    from brainforge.pipeline.outputs import save_connectivity
-
-    if result.connectivity is None:
-        return False
-    save_connectivity(
-        result.connectivity, aside / CONNECTIVITY, graph=result.graph, operator=result.operator
-    )
-    return True
-
-
-def _payload(
-    result: Result, timings: dict[str, float], outputs: dict[str, str | None]
-) -> dict[str, Any]:
-    from brainforge.provenance import peak_rss_bytes
-
-    keys = ("ingest_s", "preprocess_s", "artifacts_s", "connectivity_s", "report_s", "total_s")
-    return {
-        "recording": result.recording,
-        "recipe": result.recipe,
-        "bad_channels": [
-            {
-                "name": bad.name,
-                "reason": bad.reason,
-                "evidence": bad.evidence,
-                "value": bad.value,
-                "threshold": bad.threshold,
-                "unit": bad.unit,
-            }
-            for bad in result.quality.bads
-        ],
-        "coverage": result.quality.coverage,
-        "artifacts": _artifacts(result),
-        "components": _components(result),
-        "findings": [finding.to_dict() for finding in result.findings],
-        "steps": list(result.steps),
-        "warnings": list(result.warnings),
-        "timings": {**dict.fromkeys(keys, 0.0), **timings},
-        "peak_rss_bytes": peak_rss_bytes(),
-        "outputs": outputs,
-        "provenance": result.provenance,
-    }
-
-
-def _artifacts(result: Result) -> dict[str, Any]:
-    """Heartbeats and blinks; None where the recipe did not look for them."""
-    found = result.artifacts
-    trains = {"ecg": found.ecg if found else None, "eog": found.eog if found else None}
-    return {
-        kind: {
-            "n_events": train.n_events if train else None,
-            "rate_per_min": train.rate_per_min if train else None,
-            "reduction_db": train.reduction_db if train else None,
-            "source": train.source if train else None,
-        }
-        for kind, train in trains.items()
-    }
-
-
-def _components(result: Result) -> dict[str, Any]:
-    found = result.artifacts
-    return {
-        "method": found.method if found else None,
-        "n_fitted": found.n_fitted if found else 0,
-        "removed": [
-            {"index": c.index, "kind": c.kind, "reason": c.reason}
-            for c in (found.removed if found else ())
-        ],
-    }
+    begun = time.perf_counter()
+    import_recording(recording, aside / job.archive, progress=counted(tell, "archiving"))
+    spent["archive_s"] = time.perf_counter() - begun
+    return str(job.folder / job.archive)

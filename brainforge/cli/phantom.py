@@ -10,8 +10,8 @@ import typer
 from brainforge.cli.import_ import check_archive_name
 from brainforge.cli.output import print_json
 from brainforge.cli.progress import counted, progress
-from brainforge.cli.staging import staged
 from brainforge.cli.state import Debug, Json, Overwrite, Quiet
+from brainforge.staging import staged
 
 
 def phantom(

@@ -21,9 +21,9 @@ from brainforge.cli.opening import (
 )
 from brainforge.cli.output import print_json, show
 from brainforge.cli.progress import progress
-from brainforge.cli.staging import refuse_existing
 from brainforge.cli.state import Debug, Json, Overwrite, Quiet, state_of
 from brainforge.cli.summary import summary
+from brainforge.staging import refuse_existing
 
 
 def process(

@@ -124,7 +124,7 @@ class FirCascade:
             "offset": self._offset.copy(),
             "history": np.array(to_host(self._history)),
             "tail": np.array(to_host(self._tail)),
-            "buffer": np.array(to_host(self._buffer[:, : self._filled])),
+            "buffer": np.array(to_host(self._buffer[:, self._used : self._filled])),
             "at": [self._stop, self._next_in, self._next_out],
         }
 
@@ -190,12 +190,17 @@ class FirCascade:
         self._filled += n_out
         self._next_in += n_out
 
+    @property
+    def _used(self) -> int:
+        """Columns at the buffer's beginning that no later output needs."""
+        used = self._next_out - self._plan.half - (self._next_in - self._filled)
+        return min(max(used, 0), self._filled)
+
     def _make_room(self, n: int) -> None:
         """Drop what no later output needs and see to ``n`` free columns."""
         if self._filled + n <= self._buffer.shape[1]:
             return
-        used = self._next_out - self._plan.half - (self._next_in - self._filled)
-        used = min(max(used, 0), self._filled)
+        used = self._used
         left = self._filled - used
         old, target = self._buffer, self._spare
         if left + n > target.shape[1] or is_device(old) != is_device(target):

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainforge.cli.output import jsonable, show, table, to_json
+from brainforge.cli.output import show, table
 from brainforge.cli.progress import progress
+from brainforge.strict_json import jsonable, to_json
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from brainforge.cli import staging
-from brainforge.cli.staging import restored_on_failure, staged
+from brainforge import staging
 from brainforge.errors import OutputError
+from brainforge.staging import restored_on_failure, staged
 
 
 def _tree(folder: Path) -> dict[str, str]:
