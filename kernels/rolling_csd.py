@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import KernelInputError
-from brainforge.kernels.connectivity.layout import n_pairs, pair_rows
+from brainforge.kernels.connectivity.layout import n_pairs
 from brainforge.kernels.dispatch import kernel
 from brainforge.kernels.jit import lazy_jit
 from brainforge.kernels.rolling import F32, F64, RollingPlan
@@ -113,13 +113,16 @@ def add_csd(
 
 @lazy_jit(
     [
-        "void(float32[:,::1], float32[:,::1], Array(float32, 1, 'C', readonly=True), float32[::1],"
-        " float32[::1])"
+        "void(float32[:,::1], float32[:,::1], Array(float32, 1, 'C', readonly=True),"
+        " float32[:,::1], boolean, float32[::1], float32[::1])"
     ]
 )
-def _coherence(real: Any, skew: Any, inverse: Any, out: Any, imaginary: Any) -> None:
+def _coherence(
+    real: Any, skew: Any, inverse: Any, pairs: Any, uneven: Any, out: Any, imaginary: Any
+) -> None:
     n = real.shape[0]
-    one = np.float32(1)
+    one, none, tiny = np.float32(1), np.float32(0), np.float32(1e-6)
+    scale = np.empty(n, np.float32)
     columns = np.empty((16, n), np.float32)
     for first in range(0, n, 16):
         last = min(first + 16, n)
@@ -134,12 +137,17 @@ def _coherence(real: Any, skew: Any, inverse: Any, out: Any, imaginary: Any) -> 
             lagged = imaginary[at : at + n - 1 - i]
             a, b, column = real[i, i + 1 :], skew[i, i + 1 :], columns[i - first, i + 1 :]
             others = inverse[i + 1 :]
-            own = inverse[i]
+            own, factor = inverse[i], scale[i + 1 :]
+            for j in range(target.size):
+                factor[j] = own * others[j]
+            if uneven:
+                both = pairs[i, i + 1 :]
+                for j in range(target.size):
+                    factor[j] *= one / both[j] if both[j] > tiny else none
             for j in range(target.size):
                 imag = column[j] - b[j]
-                scale = own * others[j]
-                target[j] = min(np.sqrt(a[j] * a[j] + imag * imag) * scale, one)
-                lagged[j] = max(min(imag * scale, one), -one)
+                target[j] = min(np.sqrt(a[j] * a[j] + imag * imag) * factor[j], one)
+                lagged[j] = max(min(imag * factor[j], one), -one)
 
 
 @kernel(device=None, why_not="a live block is too small: launching takes longer than the work")
@@ -163,28 +171,19 @@ def band_coherence(state: CsdState) -> tuple[F32, F32]:
     n_bands, n = state.real.shape[:2]
     out = np.empty((n_bands, n_pairs(n)), np.float32)
     imaginary = np.empty_like(out)
+    pairs = state.pairs
+    uneven = pairs is not None
+    # a channel's power holds windows that a pair does not
+    own = np.ones(n) if pairs is None else np.sqrt(np.diagonal(pairs).astype(np.float64))
     for band in range(n_bands):
         power = np.diagonal(state.real[band])
         floor = 1e-12 * power.max(initial=0.0)
-        inverse = np.where(power > floor, 1 / np.sqrt(np.maximum(power, 1e-30)), 0.0)
+        inverse = np.where(power > floor, own / np.sqrt(np.maximum(power, 1e-30)), 0.0)
         _coherence(
-            state.real[band], state.skew[band], inverse.astype(np.float32), out[band],
-            imaginary[band],
+            state.real[band], state.skew[band], inverse.astype(np.float32),
+            state.real[band] if pairs is None else pairs, uneven, out[band], imaginary[band],
         )  # fmt: skip
-    if state.pairs is not None:
-        _even_out(state.pairs, out, imaginary)
     return out, imaginary
-
-
-def _even_out(pairs: F32, *values: F32) -> None:
-    """Make up for the windows that a channel's power holds and a pair does not."""
-    first, second = pair_rows(len(pairs))
-    own = np.sqrt(np.diagonal(pairs))
-    both = pairs[first, second]
-    more = np.divide(own[first] * own[second], both, out=np.zeros_like(both), where=both > 1e-6)
-    for value in values:
-        value *= more
-        np.clip(value, np.float32(-1), np.float32(1), out=value)
 
 
 def band_csd(state: CsdState) -> npt.NDArray[np.complex128]:

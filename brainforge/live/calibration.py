@@ -180,7 +180,7 @@ class Lesson:
         self._first.finish()
         gram = self._first.gram.result()
         with single_threaded_blas():
-            learned = learn(self._first, Clock(), silent, start and start.artifacts)
+            learned = learn(self._first, Clock(), silent, start.artifacts if start else None)
             fused, before = learned.fused, learned.before
             if self._info.names_of(*REFERENCE_KINDS) and self._recipe.field_correction.references:
                 regressed = learn_references(learned.info, gram)

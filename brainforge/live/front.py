@@ -74,15 +74,10 @@ class Front:
             f"{DELAY_HZ:g} Hz by {1e3 * self.delay:.1f} ms."
         )
 
-    def quality(self) -> RawQualityMeasure:
-        """Return what was seen of the raw samples so far."""
-        return self._quality
-
     def state(self) -> dict[str, Any]:
         """Return a checkpoint."""
         return {
             "grid": self._grid.state(),
-            "quality": self._quality.state(),
             "filter": self._step.state(),
             "flat": self._flat.copy(),
             "value": self._value.copy(),
@@ -91,18 +86,21 @@ class Front:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         self._grid.restore(state["grid"], self._source)
-        self._quality.restore(state["quality"])
         self._step.restore(state["filter"])
         self._flat, self._value = np.array(state["flat"]), np.array(state["value"])
 
     def _take(self, cell: RawBlock) -> list[Block]:
-        masks = cell.masks + self._quality.judge(cell) + self._flat_masks(cell)
-        return self._step.process(replace(cell, data=cell.data, masks=masks))
+        masks = cell.masks + self._quality.quick_masks(cell) + self._flat_masks(cell)
+        return self._step.process(replace(cell, masks=masks) if masks else cell)
 
     def _flat_masks(self, cell: RawBlock) -> tuple[Mask, ...]:
         """Return masks for channels that have given one value for too long."""
         x = cell.data[self._rows]
-        same = (x == x[:, :1]).all(axis=1)
+        same = x.min(axis=1) == x.max(axis=1)
+        if not same.any():
+            self._flat[:] = 0
+            self._value[:] = np.nan
+            return ()
         self._flat = np.where(same & (x[:, 0] == self._value), self._flat, 0)
         self._flat = np.where(same, self._flat + x.shape[1], 0)
         self._value = np.where(same, x[:, 0], np.nan).astype(np.float64)

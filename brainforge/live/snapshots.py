@@ -109,8 +109,6 @@ def medians(
     for kind in dict.fromkeys(c.kind for c in info.channels):
         rows = [i for i, c in enumerate(info.channels) if c.kind == kind and c.name not in bads]
         known = power[rows][np.isfinite(power[rows]).all(axis=1)]
-        out[kind] = {
-            band: float(np.median(known[:, i])) if len(known) else None
-            for i, band in enumerate(bands)
-        }
+        middle = np.median(known, axis=0).tolist() if len(known) else [None] * len(bands)
+        out[kind] = dict(zip(bands, middle, strict=True))
     return out

@@ -18,6 +18,7 @@ from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.namespace import to_host
 from brainforge.kernels.raw_statistics import (
+    RAIL_MIN,
     RawStatistics,
     clipped,
     intervals,
@@ -28,6 +29,8 @@ from brainforge.units import SIGNAL_KINDS
 
 #: railed or non-finite stretches closer than this many seconds are masked as one
 JOIN_SECONDS = 0.01
+
+Index = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -109,15 +112,43 @@ class RawQualityMeasure:
         parts = [(row, a, b) for row in rows for a, b in intervals(good[row])]
         return np.array(parts, dtype=np.int64).reshape(-1, 3)
 
+    def quick_masks(self, block: RawBlock) -> tuple[Mask, ...]:
+        """Return what `rail_masks` would of a block without masks that is on the host.
+
+        For blocks of a fraction of a second: it looks at extremes first, and closely at those
+        channels only that may deserve a mask.
+        """
+        x = block.data[self._rows]
+        low, high = x.min(axis=1), x.max(axis=1)
+        rails = self._rails[self._rows]
+        with np.errstate(invalid="ignore"):
+            known = np.isfinite(rails).all(axis=1)
+            suspect = known & ((low <= rails[:, 0]) | (high >= rails[:, 1]))
+            suspect |= ~np.isfinite(low) | ~np.isfinite(high)
+            other = np.flatnonzero(~known)
+            at_edge = (x[other] == low[other, None]) | (x[other] == high[other, None])
+            suspect[other[np.count_nonzero(at_edge, axis=1) >= RAIL_MIN]] = True
+        rows = self._rows[suspect]
+        one = np.ones(self.info.n_channels, np.int64)
+        return self._masks_of(block, rows, one, one)
+
     def _masks(self, block: RawBlock, statistics: RawStatistics) -> tuple[Mask, ...]:
+        non_finite, railed = statistics.non_finite, statistics.railed
+        rows = self._rows[(non_finite + railed)[self._rows] > 0]
+        return self._masks_of(block, rows, non_finite, railed)
+
+    def _masks_of(
+        self, block: RawBlock, rows: Index, non_finite: Index, railed: Index
+    ) -> tuple[Mask, ...]:
+        """Return the masks of some channels, of the causes that there is some of, (channel,)."""
         join = round(JOIN_SECONDS * self.info.sfreq)
         masks = []
-        for row in self._rows[(statistics.non_finite + statistics.railed)[self._rows] > 0]:
+        for row in rows:
             samples = to_host(block.data[int(row), :])
             found = []
-            if statistics.non_finite[row]:
+            if non_finite[row]:
                 found.append((Cause.NON_FINITE, intervals(~np.isfinite(samples), join)))
-            if statistics.railed[row]:
+            if railed[row]:
                 found.append((Cause.RAILED, self._rail_intervals(row, samples, join)))
             masks += [
                 Mask((self.info.names[row],), block.start + int(a), block.start + int(b), cause)
