@@ -19,7 +19,7 @@ import numpy.typing as npt
 from brainforge.acquisition.driver import ConnectionLost, Packet
 from brainforge.acquisition.lsl_info import info_from_description, parse_description
 from brainforge.acquisition.lsl_library import Correction, library, resolve
-from brainforge.acquisition.lsl_markers import MarkerInlet, find_marker_streams
+from brainforge.acquisition.lsl_markers import MarkerInlets
 from brainforge.errors import InputError
 from brainforge.info import Info
 
@@ -27,8 +27,8 @@ from brainforge.info import Info
 BUFFER_S: Final = 60
 #: seconds between two looks into the inlet: a reader that waits is woken for every single sample
 PACE_S: Final = 0.025
-#: seconds to look for a stream at first, and again
-FIRST_S, AGAIN_S = 2.0, 1.0
+#: seconds to look for a stream, and for it to answer
+LOOK_S, REPLY_S = 1.0, 2.0
 #: seconds without a sample after which the sender is asked whether it is still there; and again
 QUIET_S, ASK_S = 0.4, 1.0
 #: seconds that it has to answer; the reader waits meanwhile
@@ -50,7 +50,7 @@ def driver(address: str, **options: str) -> LslDriver:
         Without the scheme. Options may stand in it as well, behind the name.
     **options
         ``unit``: of channels of which the stream names none. ``markers``: streams of markers
-        (see `brainforge.acquisition.lsl_markers.find_marker_streams`).
+        (see `brainforge.acquisition.lsl_markers.MarkerInlets`).
 
     Raises
     ------
@@ -102,27 +102,36 @@ class LslDriver:
         Of channels of which the stream names none.
     markers : str
         Which streams of markers come along.
+    buffer_s : int
+        Seconds of samples that the inlet keeps.
     """
 
     counter_bits: int | None = None
 
     def __init__(
-        self, query: dict[str, str], *, unit: str | None = None, markers: str = ""
+        self,
+        query: dict[str, str],
+        *,
+        unit: str | None = None,
+        markers: str = "",
+        buffer_s: int = BUFFER_S,
     ) -> None:
         only = list(query) == ["name"]
         self.name = "lsl:" + (
             query["name"] if only else ",".join(f"{k}={v}" for k, v in query.items())
         )
         self._query, self._unit, self._wanted = query, unit, markers
+        self._buffer_s = buffer_s
         self._woken = threading.Event()
         self._source_id = ""
         self._known = False
-        self._inlet: Any = None
+        self._markers: MarkerInlets | None = None
         self._clear()
 
     def _clear(self) -> None:
-        self._inlet = None
-        self._markers: list[MarkerInlet] = []
+        self._inlet: Any = None
+        if self._markers is not None:
+            self._markers.close()
         self._lost = ""
         self._last = math.nan
 
@@ -140,51 +149,49 @@ class LslDriver:
         """
         self._pylsl = library()
         self._clear()
-        self._stream = stream = self._find()
-        inlet = self._pylsl.StreamInlet(stream, BUFFER_S, recover=True)
+        stream, there = self._find()
+        self._stream = stream
+        again = bool(stream.source_id())  # without one liblsl could not find it again
+        inlet = self._pylsl.StreamInlet(stream, self._buffer_s, recover=again)
         correction = Correction(inlet)
         try:
-            described = parse_description(inlet.info(FIRST_S).as_xml())
+            described = parse_description(inlet.info(REPLY_S).as_xml())
             info = info_from_description(described, self._unit)
             self._dtype, self._kept = _dtypes(self._pylsl, stream, self.name)
-            self._markers = self._open_markers(described.source_id)
+            self._markers = self._markers or MarkerInlets(self._wanted)
+            self._markers.open(there, described.source_id, strict=not self._known)
             correction.start()
-            inlet.open_stream(FIRST_S)
+            inlet.open_stream(REPLY_S)
         except (self._pylsl.util.TimeoutError, self._pylsl.util.LostError) as error:
-            raise ConnectionLost(f"{self.name}: {error}") from error
+            raise ConnectionLost(str(error)) from error
         self._inlet, self._correction = inlet, correction
         self._sfreq, self._source_id, self._known = info.sfreq, described.source_id, True
         self._looked = self._seen = time.monotonic()
         self._asked = -math.inf
         return info
 
-    def _find(self) -> Any:
-        if self._known:
-            found = resolve(self._query, AGAIN_S)
-        else:  # all that answer at once, or else the first one
-            found = resolve(self._query, AGAIN_S / 2, minimum=9) or resolve(self._query, FIRST_S)
+    def _find(self) -> tuple[Any, list[Any]]:
+        """Return the stream, and all that were seen; at once where it is known from before."""
+        query = self._query if self._known else {}
+        there = resolve(query, LOOK_S)
+        found = [s for s in there if all(getattr(s, k)() == v for k, v in self._query.items())]
         found = [s for s in found if s.nominal_srate() > 0] or found
-        same = [s for s in found if s.source_id() == self._source_id]
-        if self._known and same:
-            found = same
+        if self._known:
+            found = [s for s in found if s.source_id() == self._source_id] or found
         if not found:
-            there = "" if self._known else f"; {_listed()}"
-            raise ConnectionLost(f"{self.name}: no such stream answers{there}")
-        if len(found) > 1:
-            raise InputError(
-                where=self.name,
-                expected="one stream",
-                got="; ".join(f"host={s.hostname()},source_id={s.source_id()}" for s in found),
-                fix="name one of them: lsl:name=NAME,source_id=ID",
+            names = ", ".join(sorted({f"{s.name()} ({s.type()})" for s in there})[:8])
+            raise ConnectionLost(
+                f"no such stream answers; there are {names or 'no streams at all'}"
             )
-        return found[0]
-
-    def _open_markers(self, source_id: str) -> list[MarkerInlet]:
-        streams = find_marker_streams(self._wanted, source_id, AGAIN_S / 2)
-        inlets = [MarkerInlet(stream) for stream in streams]
-        for inlet in inlets:
-            inlet.start(FIRST_S)
-        return inlets
+        if len(found) > 1:
+            which = "; ".join(f"host={s.hostname()},source_id={s.source_id()}" for s in found)
+            if self._known:  # may pass; a recording does not end for it
+                raise ConnectionLost(f"more than one stream fits: {which}")
+            raise InputError(
+                where=self.name, expected="one stream", got=which,
+                fix="name one of them: lsl:name=NAME,source_id=ID",
+            )  # fmt: skip
+        return found[0], there
 
     def receive(self, timeout: float) -> list[Packet]:
         """Return what has come; looks into the inlet every `PACE_S` seconds.
@@ -214,7 +221,7 @@ class LslDriver:
         try:
             packets = self._pull(now)
         except self._pylsl.util.LostError as error:
-            raise ConnectionLost(f"{self.name}: the sender is gone") from error
+            raise ConnectionLost("the sender is gone") from error
         if packets:
             self._seen, self._asked = now, -math.inf
         elif now - self._seen > QUIET_S and now - self._asked > ASK_S:
@@ -229,7 +236,7 @@ class LslDriver:
         _, listed = self._inlet.pull_chunk(timeout=0.0, max_samples=n, dest_obj=data)
         stamps = np.array(listed, dtype=np.float64)
         stamps = stamps[: self._border(stamps)]
-        markers = tuple(m for inlet in self._markers for m in inlet.take(now))
+        markers = self._markers.take(now) if self._markers is not None else ()
         if not len(stamps) and not markers:
             return []
         if len(stamps):
@@ -255,9 +262,9 @@ class LslDriver:
             inlet = self._pylsl.StreamInlet(self._stream, 1, recover=False)
             if inlet.info(ANSWER_S).uid() == self._stream.uid():
                 return
-            self._lost = f"{self.name}: another sender has taken its place"
+            self._lost = "another sender has taken its place"
         except self._pylsl.util.LostError:
-            self._lost = f"{self.name}: the sender is gone"
+            self._lost = "the sender is gone"
         except self._pylsl.util.TimeoutError:
             return  # it hangs or the network does: silent, and perhaps back
 
@@ -268,11 +275,6 @@ class LslDriver:
     def wake(self) -> None:
         """Let a waiting `receive` return at once."""
         self._woken.set()
-
-
-def _listed() -> str:
-    names = sorted({f"{s.name()} ({s.type()})" for s in resolve({}, AGAIN_S)})
-    return f"there are {', '.join(names[:8])}" if names else "there are no streams at all"
 
 
 def _dtypes(pylsl: Any, stream: Any, name: str) -> tuple[Any, Any]:

@@ -87,9 +87,8 @@ class Correction:
     """What brings an inlet's time stamps to `time.monotonic`. Never blocks after `start`.
 
     liblsl measures the offset of the sender's clock in a thread of its own, every 2 s; the value
-    is looked at as often. Where the sender does not answer (UDP is blocked), the offset is
-    fixed so that the first samples count as taken when they came: steady, and late by their
-    way here.
+    is looked at as often. Until the sender has answered (never, where UDP is blocked) the first
+    samples count as taken when they came.
 
     Parameters
     ----------
@@ -101,17 +100,16 @@ class Correction:
         self._ours = clock_offset(self._pylsl)
         self._offset: float | None = None
         self._next = 0.0
-        self.measured = False
-        with contextlib.suppress(self._pylsl.util.TimeoutError):
-            inlet.time_correction(0.0)  # sets off the thread that measures
+        self._ask(0.0)  # sets off the thread that measures
 
     def start(self, timeout: float = FIRST_S) -> None:
         """Wait for the first measurement."""
-        try:
+        self._ask(timeout)
+
+    def _ask(self, timeout: float) -> None:
+        # unknown at first, and forgotten where liblsl has found the sender again
+        with contextlib.suppress(self._pylsl.util.TimeoutError):
             self._offset = self._ours + self._inlet.time_correction(timeout)
-            self.measured = True
-        except self._pylsl.util.TimeoutError:
-            self.measured = False
 
     def offset(self, now: float, last: float) -> float:
         """Return what has to be added to a stamp.
@@ -123,11 +121,9 @@ class Correction:
         last : float
             The stamp of the last sample that has come.
         """
+        if now >= self._next:
+            self._next = now + LOOK_S
+            self._ask(0.0)
         if self._offset is None:
             self._offset = now - last
-        elif self.measured and now >= self._next:
-            self._next = now + LOOK_S
-            # forgotten and measured anew where liblsl has found the sender again
-            with contextlib.suppress(self._pylsl.util.TimeoutError):
-                self._offset = self._ours + self._inlet.time_correction(0.0)
         return self._offset

@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, Final
 
 from brainforge.acquisition.driver import Marker
-from brainforge.acquisition.lsl_library import Correction, library, resolve
+from brainforge.acquisition.lsl_library import Correction, library
 from brainforge.errors import InputError
 
-#: markers that wait between two pulls at most
-WAITING = 1024
-
-
-def find_marker_streams(wanted: str, source_id: str, timeout: float) -> list[Any]:
-    """Return the marker streams that belong to a stream of signals.
-
-    Parameters
-    ----------
-    wanted : str
-        Names joined by ``+``; ``*`` for all that are there; nothing for those that have the
-        signals' own source id; ``none``.
-    source_id : str
-        Of the signals.
-    timeout : float
-        Seconds to wait at most.
-
-    Raises
-    ------
-    InputError
-        A stream that was named is not there.
-    """
-    if wanted == "none" or (not wanted and not source_id):
-        return []
-    query = {} if wanted else {"source_id": source_id}
-    there = [s for s in resolve(query, timeout, minimum=8) if s.nominal_srate() == 0]
-    if not wanted or wanted == "*":
-        return there
-    names = wanted.split("+")
-    missing = sorted(set(names) - {s.name() for s in there})
-    if missing:
-        raise InputError(
-            where=f"markers={wanted}",
-            expected=f"a stream of markers named {missing[0]}",
-            got=", ".join(sorted({s.name() for s in there})) or "no stream of markers",
-        )
-    return [s for s in there if s.name() in names]
+#: markers taken at once; seconds between two looks for a stream that is away
+WAITING: Final = 1024
+LOOK_S: Final = 1.0
+#: hundreds of markers that an inlet keeps
+KEPT: Final = 10
 
 
 def code_of(text: str) -> int:
@@ -60,6 +28,85 @@ def code_of(text: str) -> int:
         return zlib.crc32(text.encode()) & 0x7FFFFFFF
 
 
+class MarkerInlets:
+    """The streams of markers that belong to a stream of signals.
+
+    Parameters
+    ----------
+    wanted : str
+        Names joined by ``+``; ``*`` for all that are there; nothing for those that have the
+        signals' own source id; ``none``.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        self._wanted, self._pylsl = wanted, library()
+        self._names = set(wanted.split("+")) - {"", "*", "none"}
+        self._inlets: dict[str, MarkerInlet] = {}
+        self._away: dict[str, Any] = {}
+        self._looked = 0.0
+
+    def open(self, there: list[Any], source_id: str, *, strict: bool) -> None:
+        """Subscribe to what is there.
+
+        Parameters
+        ----------
+        there : list of pylsl.StreamInfo
+            The streams that were seen.
+        source_id : str
+            Of the signals.
+        strict : bool
+            Whether a stream that was named has to be there; otherwise it is waited for.
+
+        Raises
+        ------
+        InputError
+            It is not there.
+        """
+        there = [s for s in there if s.nominal_srate() == 0]
+        for stream in there:
+            if (
+                stream.name() in self._names
+                or self._wanted == "*"
+                or (not self._wanted and source_id and stream.source_id() == source_id)
+            ):
+                self._inlets[stream.name()] = MarkerInlet(stream)
+        missing = sorted(self._names - set(self._inlets))
+        if missing and strict:
+            raise InputError(
+                where=f"markers={self._wanted}",
+                expected=f"a stream of markers named {missing[0]}",
+                got=", ".join(sorted({s.name() for s in there})) or "no stream of markers",
+            )
+        for name in missing:
+            self._wait_for(name)
+
+    def close(self) -> None:
+        """Unsubscribe; what there was will be waited for when this is opened again."""
+        self._names |= set(self._inlets) | set(self._away)
+        self._inlets.clear()
+        self._away.clear()
+
+    def take(self, now: float) -> tuple[Marker, ...]:
+        """Return the markers that have come."""
+        found: list[Marker] = []
+        for name, inlet in list(self._inlets.items()):
+            try:
+                found += inlet.take(now)
+            except self._pylsl.util.LostError:  # it has no source id by which liblsl finds it
+                del self._inlets[name]
+                self._wait_for(name)
+        if self._away and now >= self._looked + LOOK_S:
+            self._looked = now
+            for name, resolver in list(self._away.items()):
+                if streams := resolver.results():
+                    self._inlets[name] = MarkerInlet(streams[0])
+                    del self._away[name]
+        return tuple(found)
+
+    def _wait_for(self, name: str) -> None:
+        self._away[name] = self._pylsl.ContinuousResolver("name", name, forget_after=2.0)
+
+
 class MarkerInlet:
     """One stream of markers. liblsl itself waits for a sender that went away.
 
@@ -70,37 +117,19 @@ class MarkerInlet:
     """
 
     def __init__(self, stream: Any) -> None:
-        self._pylsl = library()
-        self._inlet: Any = self._pylsl.StreamInlet(stream, 10, recover=True)
+        pylsl = library()
+        self._inlet = pylsl.StreamInlet(stream, KEPT, recover=bool(stream.source_id()))
         self._correction = Correction(self._inlet)
-        self._text = stream.channel_format() == self._pylsl.cf_string
-
-    def start(self, timeout: float) -> None:
-        """Subscribe and measure the clock.
-
-        Raises
-        ------
-        InputError
-            It does not answer.
-        """
-        try:
-            self._inlet.open_stream(timeout)
-            self._correction.start(timeout)
-        except (self._pylsl.util.TimeoutError, self._pylsl.util.LostError) as error:
-            raise InputError(
-                where="LSL", expected="a stream of markers that answers", got=str(error)
-            ) from error
+        self._text = stream.channel_format() == pylsl.cf_string
+        self.take(0.0)  # subscribes; what was sent before is not for us
 
     def take(self, now: float) -> list[Marker]:
-        """Return the markers that have come; nothing once a sender without source id is gone."""
-        try:
-            rows, stamps = self._inlet.pull_chunk(timeout=0.0, max_samples=WAITING)
-            return [
-                self._marker(row, stamp + self._correction.offset(now, stamp))
-                for row, stamp in zip(rows, stamps, strict=True)
-            ]
-        except (self._pylsl.util.LostError, self._pylsl.util.TimeoutError):
-            return []
+        """Return the markers that have come."""
+        rows, stamps = self._inlet.pull_chunk(timeout=0.0, max_samples=WAITING)
+        return [
+            self._marker(row, stamp + self._correction.offset(now, stamp))
+            for row, stamp in zip(rows, stamps, strict=True)
+        ]
 
     def _marker(self, row: list[Any], stamp: float) -> Marker:
         if self._text:
