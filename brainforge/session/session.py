@@ -246,7 +246,7 @@ class Session:
         }
 
     def close(self) -> None:
-        """End what still runs and clean up; after a failure the scratch folder is kept.
+        """End what still runs and clean up; the scratch of a recording that failed is kept.
 
         A recorder that still runs is asked to end in order and given the time for it.
         """
@@ -264,7 +264,7 @@ class Session:
         if self._ring is not None:
             self._ring.close()
             self._ring = None
-        if done:
+        if done or not self.paths.archive.exists():
             shutil.rmtree(self.paths.scratch, ignore_errors=True)
 
 
