@@ -1,13 +1,15 @@
 """StampSequencer: places by time stamps, or by arrival alone; estimated, and called so.
 
 Samples follow each other until their stamps leave the line that those before them lie on, and
-stay off it. Whether time itself stepped or samples are missing is told by when they arrived.
+stay off it. Whether samples are missing or time itself stepped is told by when they arrived. The
+line has a slope of its own, so a rate that is off makes no gaps, however long it is.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +24,18 @@ F64 = npt.NDArray[np.float64]
 #: how far off the line stamps have to be: so many samples and so many standard deviations
 SAMPLES: Final = 0.6
 DEVIATIONS: Final = 5.0
-#: packets that have to agree before something is called a gap
+#: packets that have to agree before something is called a gap, where time allows
 AGREEING: Final = 3
+#: a packet of fewer samples has no mean worth the name
+FEW: Final = 5
+#: packets that the jitter of single samples is averaged over
+MEMORY: Final = 200
 #: jitter of arrival that is taken for granted, seconds
 ARRIVAL_S: Final = 0.02
 
 
 class StampSequencer:
-    """Keeps to `Sequencer`.
+    """Keeps to `brainforge.acquisition.sequence.Sequencer`.
 
     Parameters
     ----------
@@ -48,7 +54,9 @@ class StampSequencer:
         self._sfreq, self._hold_s = sfreq, hold_s
         self._sample = 0 if position is None else position.sample
         self._taken, self._came = ClockFit(), ClockFit(jitter_s=5e-3)
+        self._single = 0.0
         self._held: list[Packet] = []
+        self._length = 0
         self._cause = ""
         self._stamped = True
         if position is not None:
@@ -70,11 +78,13 @@ class StampSequencer:
         """Take one packet."""
         if not len(packet.data):
             return self._events(packet)
-        if self._held:
-            self._held.append(packet)
-            enough = len(self._held) >= AGREEING and packet.arrival >= self.due()
-            return self._decide() if enough or self._fell_back() else []
-        return self._place_or_hold(packet)
+        self._length = len(packet.data)
+        if not self._held:
+            return self._place_or_hold(packet)
+        self._held.append(packet)
+        off, tolerance = self._offs()[-1], self._tolerance(self._sample)
+        enough = len(self._held) >= AGREEING and packet.arrival >= self.due()
+        return self._decide() if enough or _least(off) <= tolerance else []
 
     def _stamps(self, packet: Packet) -> F64:
         if packet.stamps is not None:
@@ -85,23 +95,23 @@ class StampSequencer:
 
     def _off(self, packet: Packet, sample: int) -> F64:
         """Return by how many seconds each stamp is off the line, were ``sample`` the first."""
-        at = sample / self._sfreq
         step = (1.0 + self._taken.drift) / self._sfreq
-        line = self._taken.predict(at) + step * np.arange(len(packet.data))
+        line = self._taken.predict(sample / self._sfreq) + step * np.arange(len(packet.data))
         return self._stamps(packet) - line
 
     def _tolerance(self, sample: int) -> float:
+        """Return how far off the line the mean of a packet may be, seconds."""
         spread = self._taken.uncertainty(sample / self._sfreq)
         return SAMPLES / self._sfreq + DEVIATIONS * spread
 
     def _place_or_hold(self, packet: Packet) -> list[Item]:
         if self._taken.n == 0:
-            return self._place(packet)
-        off = self._off(packet, self._sample)
-        tolerance = self._tolerance(self._sample)
-        at = _leaves(off, tolerance)
-        if at == len(off):
+            return self._place(packet, None)
+        off, tolerance = self._off(packet, self._sample), self._tolerance(self._sample)
+        at = _leaves(off, tolerance + DEVIATIONS * self._single)
+        if at == len(off) and abs(float(off.mean())) <= tolerance:
             return self._place(packet, off)
+        at = 0 if at == len(off) else at
         items: list[Item] = []
         if at:
             first, packet = _split(packet, at)
@@ -109,63 +119,63 @@ class StampSequencer:
         self._held.append(packet)
         return items
 
-    def _place(self, packet: Packet, off: F64 | None = None) -> list[Item]:
-        stamps = self._stamps(packet)
+    def _place(self, packet: Packet, off: F64 | None) -> list[Item]:
         n = len(packet.data)
         placed = Placed(packet.data, self._sample, -1, packet.arrival, packet.stamps)
         last = (self._sample + n - 1) / self._sfreq
-        mean = 0.0 if off is None else float(off.mean())
-        base = float(stamps[-1]) if off is None else self._taken.predict(last) + mean
-        self._taken.update(last, base)
+        if off is None:
+            self._taken.update(last, float(self._stamps(packet)[-1]))
+        else:
+            mean = float(off.mean())
+            self._taken.update(last, self._taken.predict(last) + mean)
+            spread = math.sqrt(max(float(off @ off) / n - mean * mean, 0.0))
+            self._single += (spread - self._single) / min(self._taken.n, MEMORY)
         self._came.update(last, packet.arrival)
         self._sample += n
         self._cause = ""
-        return [placed, *self._events(packet)]
+        return [placed, *self._events(packet)] if packet.markers else [placed]
 
     # what leaves the line
 
     def _offs(self) -> list[F64]:
+        """Return how far off what is held is, were nothing missing."""
         sample, found = self._sample, []
         for packet in self._held:
             found.append(self._off(packet, sample))
             sample += len(packet.data)
         return found
 
-    def _fell_back(self) -> bool:
-        tolerance = self._tolerance(self._sample)
-        return bool(np.abs(self._offs()[-1]).min() <= tolerance)
-
     def _decide(self) -> list[Item]:
         """Say what it was that left the line, and go on."""
-        packets, offs = self._held, self._offs()
+        held = self._held
+        size = min((_mean(off) for off in self._offs()), key=abs)
         self._held = []
-        tolerance = self._tolerance(self._sample)
         items: list[Item] = []
-        joined = np.concatenate(offs)
-        size = float(joined[np.abs(joined).argmin()])
-        if abs(size) > tolerance:
-            items.append(self._gap(size) if self._is_gap(size, packets) else self._step(size))
-            self._cause = ""
-            first, *packets = packets
-            items += self._place(first, self._off(first, self._sample))
-        else:
-            first, *packets = packets
-            items += self._place(first)
-        for packet in packets:
+        if abs(size) > self._tolerance(self._sample):
+            late = self._late(held)
+            if size > 0 and (late is None or late > size / 2 or not self._visible(size)):
+                items.append(self._gap(size))
+            else:
+                items.append(self._step(size, late))
+        items += self._place(held[0], self._off(held[0], self._sample))
+        for packet in held[1:]:
             items += self.push(packet)
         return items
 
-    def _is_gap(self, size: float, packets: list[Packet]) -> bool:
-        if size < 0:
-            return False
+    def _late(self, held: list[Packet]) -> float | None:
+        """Return by how much all that is held came late, were nothing missing; None if unknown."""
         if not self._stamped or self._came.n == 0:
-            return True
-        at, late = self._sample, []
-        for packet in packets:
-            at += len(packet.data)
-            late.append(packet.arrival - self._came.predict((at - 1) / self._sfreq))
-        visible = size > ARRIVAL_S + 5 * self._came.uncertainty(self._sample / self._sfreq)
-        return not visible or min(late) > size / 2
+            return None
+        sample, late = self._sample, []
+        for packet in held:
+            sample += len(packet.data)
+            late.append(packet.arrival - self._came.predict((sample - 1) / self._sfreq))
+        return min(late)
+
+    def _visible(self, size: float) -> bool:
+        """Whether a jump would show in when packets arrive."""
+        spread = self._came.uncertainty(self._sample / self._sfreq)
+        return abs(size) > ARRIVAL_S + DEVIATIONS * spread
 
     def _gap(self, size: float) -> Notice:
         lost = max(round(size * self._sfreq / (1 + self._taken.drift)), 1)
@@ -175,9 +185,12 @@ class StampSequencer:
         detail = {"seconds": round(size, 6), "jitter_ms": round(1e3 * self._taken.jitter, 3)}
         return Notice(What.GAP, start, self._sample, cause, False, detail)
 
-    def _step(self, size: float) -> Notice:
+    def _step(self, size: float, late: float | None) -> Notice:
         self._taken.step(size)
         cause = "the source's clock stepped"
+        if late is None or (self._visible(size) and late < size / 2 < 0):
+            cause = "samples come earlier: fewer may be missing than was estimated"
+            self._came.step(size)
         detail = {"step_s": round(size, 6)}
         return Notice(What.CLOCK, self._sample, self._sample, cause, False, detail)
 
@@ -189,14 +202,21 @@ class StampSequencer:
             if marker.stamp is not None and self._taken.n:
                 off = marker.stamp - self._taken.predict(last / self._sfreq)
                 sample = last + round(off * self._sfreq / (1 + self._taken.drift))
-            items.append(Event(max(sample, 0), marker.code, marker.label))
+            if sample < 0:
+                detail = {"code": marker.code, "label": marker.label, "sample": sample}
+                cause = "a trigger before the first sample"
+                items.append(Notice(What.LATE, 0, 0, cause, False, detail))
+            else:
+                items.append(Event(sample, marker.code, marker.label))
         return items
 
     # time passing
 
     def due(self) -> float:
         """Return when what waits has waited long enough."""
-        return self._held[0].arrival + self._hold_s if self._held else math.inf
+        if not self._held:
+            return math.inf
+        return self._held[0].arrival + max(self._hold_s, 2.5 * self._length / self._sfreq)
 
     def tick(self, now: float) -> list[Item]:
         """Decide about what has waited long enough."""
@@ -216,22 +236,26 @@ class StampSequencer:
         return items
 
 
-def _leaves(off: Any, tolerance: float) -> int:
-    """Return the first sample from which on all are off the line to one side; else the length."""
+def _mean(off: F64) -> float:
+    """Return how far off a packet is; of a few samples only the nearest counts."""
+    return float(off.mean() if len(off) >= FEW else off[np.abs(off).argmin()])
+
+
+def _least(off: F64) -> float:
+    return abs(_mean(off))
+
+
+def _leaves(off: F64, tolerance: float) -> int:
+    """Return the first sample from which on all are off the line; else the length."""
     within = np.flatnonzero(np.abs(off) <= tolerance)
     return int(within[-1]) + 1 if len(within) else 0
 
 
 def _split(packet: Packet, at: int) -> tuple[Packet, Packet]:
-    from dataclasses import replace
-
+    """Cut a packet; the markers stay with the second part."""
     stamps = packet.stamps
+    one, two = (None, None) if stamps is None else (stamps[:at], stamps[at:])
     return (
-        replace(
-            packet,
-            data=packet.data[:at],
-            stamps=None if stamps is None else stamps[:at],
-            markers=(),
-        ),
-        replace(packet, data=packet.data[at:], stamps=None if stamps is None else stamps[at:]),
+        replace(packet, data=packet.data[:at], stamps=one, markers=()),
+        replace(packet, data=packet.data[at:], stamps=two),
     )

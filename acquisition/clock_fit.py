@@ -110,7 +110,7 @@ class ClockFit:
         self._p = (a - gain_offset * a, b - gain_offset * b, c - gain_drift * b)
         self.n += 1
         clipped = min(abs(residual), OUTLIER * scale) ** 2
-        weight = 1.0 / min(self.n + 2, MEMORY)
+        weight = 2.0 / min(self.n + 3, MEMORY)
         self._variance += weight * (max(clipped - a, 0.0) - self._variance)
         self._variance = max(self._variance, FINEST**2)
         return residual
