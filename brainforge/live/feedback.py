@@ -101,8 +101,10 @@ class Feedback:
     @property
     def unit(self) -> str:
         """Unit of the value."""
+        if self.kind != "power":
+            return ""
         unit = working_unit(self._info.channel(self.groups[0][0]).kind)
-        return f"({unit})**2/Hz" if self.kind == "power" else ""
+        return f"({unit})**2/Hz" if "/" in unit else f"{unit}**2/Hz"
 
     def describe(self) -> dict[str, Any]:
         """Return what it is, JSON-ready."""

@@ -1,7 +1,7 @@
 """Connectivity as it goes: spectra of the last seconds, cross-spectra and coherence that fade.
 
 For the live path. It holds no epochs: every hop moves a 2-s window on and adds its
-cross-spectra to sums with an exponential memory, so every sample is used and the answer is never
+cross-spectra to sums, which fade once they hold as much as their memory is long. So every sample is used and the answer is never
 older than a hop. What is kept of a recording is measured by `ConnectivityMeasure`; this cannot
 be merged, since a moving window has only one end.
 """
@@ -63,7 +63,7 @@ class Rolling:
     @property
     def collecting(self) -> bool:
         """Whether there are too few epochs for the answer to mean much."""
-        return self.n_epochs < ENOUGH_EPOCHS
+        return self.n_epochs < ENOUGH_EPOCHS * (1 - 1e-9)
 
 
 class RollingMeasure:
@@ -82,7 +82,8 @@ class RollingMeasure:
     hop_s : float
         Seconds from one window to the next.
     memory_s : float
-        The memory is as long as a plain mean over this many seconds.
+        Until so many seconds are in the sums they are a plain mean; then they fade as fast as
+        keeps the variance of that.
     least : float
         Share of a hop's samples that have to be believed for it to count, above 0. Below 1
         what stands in the place of masked samples counts: it has to be something harmless, as
@@ -120,8 +121,8 @@ class RollingMeasure:
         n_hops = max(round(WINDOW_S * info.sfreq / hop), 2)
         self.plan = RollingPlan(info.sfreq, hop, n_hops, tuple(fitted.values()))
         # an exponential of this rate varies as a plain mean over memory_s does
-        steps = memory_s * info.sfreq / hop
-        self._keep = (steps - 1) / (steps + 1)
+        steps = max(round(memory_s * info.sfreq / hop), 1)
+        self._keep, self._n_plain, self._n_added = (steps - 1) / (steps + 1), steps, 0
         n = len(self.names)
         self._window, self._sums = RollingState.empty(self.plan, n), CsdState.empty(self.plan, n)
         self._hop = np.zeros((n, hop), np.float32)
@@ -163,7 +164,7 @@ class RollingMeasure:
 
     def forget(self) -> None:
         """Let what fades begin anew; the window that moves goes on."""
-        self._sums = CsdState.empty(self.plan, len(self.names))
+        self._sums, self._n_added = CsdState.empty(self.plan, len(self.names)), 0
 
     def power(self) -> npt.NDArray[np.float64]:
         """Return the mean density of every band in the last window, as `Rolling.power`."""
@@ -188,7 +189,7 @@ class RollingMeasure:
             "sums": _copied(asdict(self._sums)),
             "hop": self._hop.copy(),
             "bad": self._bad.copy(),
-            "at": [self._filled, self._stop],
+            "at": [self._filled, self._stop, self._n_added],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -196,7 +197,7 @@ class RollingMeasure:
         self._window = RollingState(**_copied(state["window"]))
         self._sums = CsdState(**_copied(state["sums"]))
         self._hop, self._bad = np.array(state["hop"]), np.array(state["bad"])
-        self._filled, self._stop = state["at"]
+        self._filled, self._stop, self._n_added = state["at"]
 
     def _take(self, x: F32, good: npt.NDArray[np.bool_] | None) -> None:
         """Take samples of one hop; -1 filled means that the hop's beginning is missing."""
@@ -218,7 +219,10 @@ class RollingMeasure:
         spectra = roll(self._window, self.plan, self._hop, hop, self._bad <= self._most)
         full = self._window.age >= self.plan.n_hops
         if full.any():
-            add_csd(self._sums, self.plan, spectra, self._keep, full)
+            # until the memory is full nothing has to fade
+            keep = 1.0 if self._n_added < self._n_plain else self._keep
+            add_csd(self._sums, self.plan, spectra, keep, full)
+            self._n_added += 1
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from tests.reference import rolling as reference
 BACKEND = Backend(n_threads=1)
 INFO = Info(200.0, tuple(Channel(f"M{i}", "mag") for i in range(6)))
 BANDS = ((2.0, 4.0), (4.0, 8.0), (8.0, 13.0), (13.0, 30.0), (30.0, 45.0))
-KEEP = (1200 - 1) / (1200 + 1)
+#: nothing fades in the first minute
+KEEP = 1.0
 
 
 def samples(n=3000, seed=0):
@@ -49,8 +50,33 @@ def test_equals_its_definition():
 
 
 def test_memory_is_a_minute():
-    measure = feed(RollingMeasure(INFO, BACKEND), samples(200 * 300))
+    x = samples(200 * 300)
+    measure = feed(RollingMeasure(INFO, BACKEND), x[:, : 200 * 61])
+    assert measure.result().collecting
+    feed(measure, x[:, 200 * 61 : 200 * 62], start=200 * 61)
     assert measure.result().n_epochs == pytest.approx(30, rel=0.01)
+    assert not measure.result().collecting
+    feed(measure, x[:, 200 * 62 :], start=200 * 62)
+    assert measure.result().n_epochs == pytest.approx(30, rel=0.01)
+    assert not measure.result().collecting
+
+
+def test_what_is_a_memory_ago_has_faded():
+    x = samples(200 * 60)
+    x[0] = samples(200 * 60, 5)[0]
+    x[1, :4000] = x[0, :4000]
+    got = feed(RollingMeasure(INFO, BACKEND, memory_s=5.0), x).result()
+    whole = feed(RollingMeasure(INFO, BACKEND), x).result()
+    assert got.coherence[3, 0] < 0.15
+    assert whole.coherence[3, 0] == pytest.approx(0.33, abs=0.1)
+
+
+def test_a_hop_may_hold_a_few_masked_samples_where_that_is_allowed():
+    x, masks = samples(1500), (Mask(("M1",), 600, 604, Cause.NON_FINITE),)
+    measure = feed(RollingMeasure(INFO, BACKEND, least=0.5), x[:, :900], masks=masks)
+    plain = feed(RollingMeasure(INFO, BACKEND), x[:, :900])
+    np.testing.assert_array_equal(measure.result().coherence, plain.result().coherence)
+    np.testing.assert_array_equal(measure.result().imcoh, plain.result().imcoh)
 
 
 @pytest.mark.parametrize("sizes", [(1,), (7, 130), (999,)])
