@@ -12,6 +12,7 @@ from brainforge.errors import ReadError
 from brainforge.live.outputs import write_outputs
 from brainforge.pipeline.assemble import Account
 from brainforge.recording import Recording
+from brainforge.session.header import is_finished
 
 if TYPE_CHECKING:
     from brainforge.session.worker import Worker
@@ -59,7 +60,7 @@ def finished_archive(path: Path, patience: float = ARCHIVE_S) -> Recording:
     """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        if not (path / "live").exists() and (path / "manifest.json").exists():
+        if is_finished(path):
             return open_archive(path)
         time.sleep(0.02)
     raise ReadError(

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from brainforge.archive import open_archive
 from brainforge.archive.document import info_from_document
 from brainforge.errors import ReadError
 from brainforge.info import Info
@@ -22,16 +23,15 @@ class Header:
     Parameters
     ----------
     info : Info
-    ring : Path
+    ring : Path | None
+        None once the recording is finished: all of it is in the archive.
     recording_id : str
-    started : str
-        ISO time.
+        Empty where the recording was finished before anybody had read its header.
     """
 
     info: Info
-    ring: Path
+    ring: Path | None
     recording_id: str
-    started: str
 
 
 def read_header(archive: Path) -> Header | None:
@@ -43,16 +43,24 @@ def read_header(archive: Path) -> Header | None:
         return None
     if not ring.exists():
         return None
-    return Header(
-        info_from_document(document["info"]),
-        ring,
-        str(document["recording_id"]),
-        str(document["started"]),
-    )
+    return Header(info_from_document(document["info"]), ring, str(document["recording_id"]))
 
 
-def wait_for_header(archive: Path, patience: float = PATIENCE_S) -> Header:
-    """Return the header as soon as it is there.
+def is_finished(archive: Path) -> bool:
+    """Return whether a recording has been published whole."""
+    return (archive / "manifest.json").exists() and not (archive / "live").exists()
+
+
+def wait_for_header(archive: Path, note: Path, patience: float = PATIENCE_S) -> Header:
+    """Return the header as soon as it is there, or that of a recording which is over by now.
+
+    Parameters
+    ----------
+    archive : Path
+    note : Path
+        Where the recording's id is noted down, for a process that comes when it is finished.
+    patience : float
+        Seconds to wait.
 
     Raises
     ------
@@ -63,7 +71,11 @@ def wait_for_header(archive: Path, patience: float = PATIENCE_S) -> Header:
     while time.monotonic() < deadline:
         header = read_header(archive)
         if header is not None:
+            note.write_text(header.recording_id, encoding="ascii")
             return header
+        if is_finished(archive):
+            known = note.read_text(encoding="ascii") if note.exists() else ""
+            return Header(open_archive(archive).info, None, known)
         time.sleep(0.02)
     raise ReadError(
         where=str(archive), expected="a recording that begins", got=f"nothing in {patience:g} s"

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.acquisition.recorder.replay import Unfinished
-from brainforge.acquisition.ring import Stretch
+from brainforge.acquisition.ring import Overrun, State, Stretch
+from brainforge.archive import open_archive
 from brainforge.archive.layout import LIVE, Layout
 from brainforge.archive.reader import read_parts
 from brainforge.archive.shard import decode
@@ -53,8 +54,12 @@ class Past:
 
     def __init__(self, archive: Path) -> None:
         self._archive = archive
-        self._header = json.loads((archive / LIVE / "header.json").read_text(encoding="utf-8"))
-        self._layout = Layout(n_samples=0, **self._header["layout"])
+        try:
+            text = (archive / LIVE / "header.json").read_text(encoding="utf-8")
+            self._header = json.loads(text)
+            self._layout = Layout(n_samples=0, **self._header["layout"])
+        except FileNotFoundError:
+            self._layout = read_parts(archive)[3]
         self._dtype = np.dtype(self._layout.dtype)
 
     def read(self, first: int, last: int) -> list[Stretch]:
@@ -106,3 +111,31 @@ class Past:
         out = np.empty((layout.n_channels, layout.samples), dtype=self._dtype)
         decode((self._archive / layout.key(shard)).read_bytes(), layout, out)
         return out[:, at : at + last - first].T
+
+
+class Whole:
+    """A finished recording where a ring was: for a process that comes when all is over.
+
+    Parameters
+    ----------
+    archive : Path
+    """
+
+    state = State.ENDED
+
+    def __init__(self, archive: Path) -> None:
+        _, _, _, layout = read_parts(archive)
+        self.received = layout.n_samples
+        self._events = open_archive(archive).events
+
+    def read(self, first: int, last: int) -> list[Stretch]:
+        """Say that nothing is in memory any more."""
+        raise Overrun(self.received)
+
+    def events(self, since: int) -> tuple[int, list[tuple[int, int, str]]]:
+        """Return the number of triggers and those from the ``since``-th on."""
+        found = [(e.sample, e.code, e.channel) for e in self._events]
+        return len(found), found[since:]
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""

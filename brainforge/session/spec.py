@@ -144,6 +144,11 @@ class Paths:
         return self.scratch / "checkpoint"
 
     @property
+    def recording_id(self) -> Path:
+        """The id of the recording, as the pipeline's process has read it."""
+        return self.scratch / "recording"
+
+    @property
     def outcome(self) -> Path:
         """What the pipeline's process has left when it has ended."""
         return self.scratch / "outcome.json"

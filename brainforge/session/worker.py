@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +26,7 @@ from brainforge.acquisition.ring import Overrun, Ring, State, Stretch
 from brainforge.backend import Backend
 from brainforge.block import RawBlock
 from brainforge.checkpoint import read_state, write_state
-from brainforge.errors import BrainForgeError, ReadError
+from brainforge.errors import BrainForgeError, InputError, ReadError
 from brainforge.feed import FeedWriter, LastingReader
 from brainforge.live.calibrator import Calibrator
 from brainforge.live.exact import ExactPath
@@ -34,8 +35,9 @@ from brainforge.pipeline.grid import decimation
 from brainforge.readers.events import trigger_names
 from brainforge.recipe import load_recipe
 from brainforge.session.ages import Ages
+from brainforge.session.finishing import finish, finished_archive
 from brainforge.session.header import Header, wait_for_header
-from brainforge.session.past import Past
+from brainforge.session.past import Past, Whole
 from brainforge.session.spec import SessionSpec
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class Worker:
         self.info = header.info
         self.recipe = load_recipe(spec.recipe)
         self.backend = Backend(n_threads=spec.threads)
-        self.ring = Ring.attach(header.ring)
+        self.ring = self._ring_of(header)
         self._past = Past(spec.paths.archive)
         self._recorder_feed = LastingReader(self.paths.recorder_feed)
         self._ages = Ages()
@@ -88,6 +90,13 @@ class Worker:
         self._saved, self._piece = 0, max(round(spec.block_s * self.info.sfreq), 1)
         self._progress = time.monotonic()
         self._restored = self._restore()
+
+    def _ring_of(self, header: Header) -> Ring | Whole:
+        if header.ring is not None:
+            with suppress(InputError):  # the recorder takes it away when it has finished
+                return Ring.attach(header.ring)
+        finished_archive(self.paths.archive)
+        return Whole(self.paths.archive)
 
     def _open_outlets(self) -> Outlets | None:
         if not self.spec.outlets:
@@ -287,12 +296,10 @@ def main(arguments: list[str]) -> int:
     spec = SessionSpec.from_json(Path(arguments[0]).read_text(encoding="utf-8"))
     over = threading.Event()
     try:
-        worker = Worker(spec, wait_for_header(spec.paths.archive))
+        worker = Worker(spec, wait_for_header(spec.paths.archive, spec.paths.recording_id))
         thread = _beating(worker, over)
         try:
             worker.run()
-            from brainforge.session.finishing import finish
-
             finish(worker)
         finally:
             over.set()
