@@ -22,7 +22,10 @@ from brainforge.recording import Event
 
 def make_info(n_channels=4, sfreq=1000.0):
     """Return magnetometers and one trigger channel."""
-    channels = [Channel("STI", "stim"), *(Channel(f"M{i}", "mag", cal=1e-15) for i in range(1, n_channels))]
+    channels = [
+        Channel("STI", "stim"),
+        *(Channel(f"M{i}", "mag", cal=1e-15) for i in range(1, n_channels)),
+    ]
     return Info(sfreq, tuple(channels))
 
 
