@@ -1,9 +1,9 @@
 """Connectivity as it goes: spectra of the last seconds, cross-spectra and coherence that fade.
 
 For the live path. It holds no epochs: every hop moves a 2-s window on and adds its
-cross-spectra to sums, which fade once they hold as much as their memory is long. So every sample is used and the answer is never
-older than a hop. What is kept of a recording is measured by `ConnectivityMeasure`; this cannot
-be merged, since a moving window has only one end.
+cross-spectra to sums, which fade once they hold as much as their memory is long. So every
+sample is used and the answer is never older than a hop. What is kept of a recording is measured
+by `ConnectivityMeasure`; this cannot be merged, since a moving window has only one end.
 """
 
 from __future__ import annotations
