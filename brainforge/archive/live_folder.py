@@ -60,15 +60,18 @@ def _owner(handle: int) -> dict[str, Any]:
 
 
 def state_of(path: Path) -> State:
-    """Return whether an archive is finished, being recorded or interrupted."""
-    if not (path / LIVE).is_dir():
+    """Return whether an archive is finished, being recorded or interrupted.
+
+    It is finished when its manifest is there, even where ``live/`` has not been removed yet.
+    """
+    if not (path / LIVE).is_dir() or is_complete(path):
         return State.FINISHED
     return State.INTERRUPTED if holder(path) is None else State.RECORDING
 
 
 def refuse_unfinished(path: Path) -> None:
     """Raise ReadError where an archive is being recorded or was interrupted."""
-    if not (path / LIVE).is_dir():
+    if state_of(path) is State.FINISHED:
         return
     owner = holder(path)
     if owner is None:

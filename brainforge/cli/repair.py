@@ -22,9 +22,9 @@ def repair(
     An archive that is finished is verified only. Exit code 0: whole; 2: damaged, no archive, or
     one that is being recorded.
     """
-    from brainforge.archive.live_folder import State, state_of
+    from brainforge.archive.layout import LIVE
 
-    unfinished = state_of(archive) is not State.FINISHED
+    unfinished = (archive / LIVE).is_dir()
     if unfinished:
         from brainforge.acquisition.recorder.repair import repair as finish
 
@@ -33,6 +33,6 @@ def repair(
     if json_:
         print_json(found)
     else:
-        show("finished from its log" if unfinished else "nothing to repair", *lines(found))
+        show("finished what was interrupted" if unfinished else "nothing to repair", *lines(found))
     if not found["ok"]:
         raise typer.Exit(ExitCode.INPUT)

@@ -266,7 +266,11 @@ def test_finishing_half_done_is_finished_by_the_next(tmp_path: Path, left: str) 
     else:
         if left == "lock":
             (path / LIVE / "header.json").unlink()
+        # it can be read already
+        assert state_of(path) is State.FINISHED
+        assert verify_archive(path)["ok"]
         clear_live(path)
+    assert not (path / LIVE).exists()
     whole.finish(ACCOUNT)
     assert verify_archive(path)["ok"]
     assert verify_archive(path)["checksums"] == verify_archive(whole.path)["checksums"]
