@@ -54,10 +54,10 @@ def session(archive: Path, recipe: str, folder: Path, *, check: bool) -> dict[st
     n_blocks = sum(-(-b.data.shape[1] // BLOCK) for b in recording.blocks(10_000))
     reading_s = time.process_time() - cpu
     # its clock goes with the stream, so that there are as many checkpoints as in real time
-    fed = Fed(recording.info.sfreq)
-    path = ExactPath(chosen, recording.info, Backend(), folder, monotonic=fed)
+    signal = Signal()
+    path = signal.path = ExactPath(chosen, recording.info, Backend(), folder, monotonic=signal)
     cpu = time.process_time()
-    fed.all(path, recording)
+    feed(path, recording)
     streaming_s = time.process_time() - cpu - reading_s
     before, cpu = peak_rss_bytes(), time.process_time()
     begun = time.perf_counter()
@@ -87,26 +87,26 @@ def session(archive: Path, recipe: str, folder: Path, *, check: bool) -> dict[st
     return figures
 
 
-class Fed:
-    """Sends a recording down a path; called, it tells the seconds of signal sent so far."""
+class Signal:
+    """The seconds of signal that a path has taken up, as its clock."""
 
-    def __init__(self, sfreq: float) -> None:
-        self._sfreq, self._n = sfreq, 0
+    def __init__(self) -> None:
+        self.path: Any = None
 
     def __call__(self) -> float:
-        return self._n / self._sfreq
+        return (self.path.n_fed - self.path.behind) / self.path.info.sfreq if self.path else 0.0
 
-    def all(self, path: Any, recording: Any) -> None:
-        """Send everything, and wait until none of it waits."""
-        from brainforge.block import RawBlock
 
-        for block in recording.blocks(10_000):
-            for at in range(0, block.data.shape[1], BLOCK):
-                data = block.data[:, at : at + BLOCK]
-                self._n += data.shape[1]
-                path.feed(RawBlock(data, block.info, block.start + at, block.masks))
-        while path.behind:
-            time.sleep(0.01)
+def feed(path: Any, recording: Any) -> None:
+    """Send a recording down a path, and wait until none of it waits."""
+    from brainforge.block import RawBlock
+
+    for block in recording.blocks(10_000):
+        for at in range(0, block.data.shape[1], BLOCK):
+            data = block.data[:, at : at + BLOCK]
+            path.feed(RawBlock(data, block.info, block.start + at, block.masks))
+    while path.behind:
+        time.sleep(0.01)
 
 
 def same(live: Any, offline: Any) -> bool:
