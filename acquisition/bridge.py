@@ -50,6 +50,8 @@ class Bridge:
         Width of the device's counter where it wraps.
     clock : callable
         Seconds on the clock that ``stamp`` is read from.
+    linger_s : float
+        How long `close` waits for receivers that take nothing more, or were cut off just now.
 
     Attributes
     ----------
@@ -71,13 +73,16 @@ class Bridge:
         keep_s: float = 10.0,
         counter_bits: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        linger_s: float = 3.0,
     ) -> None:
         hello = Hello(info, np.dtype(dtype).name, counter_bits, uuid.uuid4().hex)
         self._info, self._dtype, self._clock = info, np.dtype(dtype), clock
         self._modulus = 1 << (counter_bits or 63)
         self._next = 0
         self._buffer = SendBuffer(max(round(keep_s * info.sfreq), 1), info.sfreq, counter_bits)
-        self._server = BridgeServer(address, encode_hello(hello), self._buffer, clock)
+        self._server = BridgeServer(
+            address, encode_hello(hello), self._buffer, clock, max(linger_s, 0.0)
+        )
         self.address = self._server.address
 
     def __enter__(self) -> Self:
@@ -153,7 +158,10 @@ class Bridge:
         self._server.ring()
 
     def close(self, reason: str = "") -> None:
-        """Send what is left and BYE: receivers take it that nothing more will come."""
+        """Send what is left and BYE: receivers take it that nothing more will come.
+
+        Waits until they have it, ``linger_s`` at most after the last sign of them.
+        """
         self._server.stop(framed.encode_bye(reason))
 
     def _check(self, samples: npt.NDArray[Any], counter: int | None) -> None:

@@ -14,14 +14,12 @@ from collections.abc import Callable
 from typing import Final
 
 from brainforge.acquisition import framed
-from brainforge.acquisition.bridge_buffer import SendBuffer
+from brainforge.acquisition.bridge_buffer import Entry, SendBuffer
 from brainforge.acquisition.framed import FrameError, FrameReader, Kind
 from brainforge.errors import InputError, OutputError
 
 #: the oldest goes when more want to connect
 MAX_RECEIVERS: Final = 8
-#: seconds that receivers have to take what is left when the stream ends
-FLUSH_S: Final = 1.0
 
 
 def listen(address: str) -> tuple[socket.socket, str]:
@@ -83,7 +81,7 @@ class _Receiver:
         self.next: int | None = None  # frame to send; None until it has said where to begin
         self.replies: deque[bytes] = deque([hello])
         self.left = memoryview(b"")
-        self.blocked = False
+        self.blocked = self.content = False
 
 
 class BridgeServer:
@@ -97,6 +95,8 @@ class BridgeServer:
     buffer : SendBuffer
     clock : callable
         The clock of the stamps, in seconds.
+    linger_s : float
+        Seconds without any progress after which `stop` waits no longer.
 
     Attributes
     ----------
@@ -107,14 +107,20 @@ class BridgeServer:
     """
 
     def __init__(
-        self, address: str, hello: bytes, buffer: SendBuffer, clock: Callable[[], float]
+        self,
+        address: str,
+        hello: bytes,
+        buffer: SendBuffer,
+        clock: Callable[[], float],
+        linger_s: float,
     ) -> None:
+        self._linger_s, self._moved = linger_s, 0.0
         self._listener, self.address = listen(address)
         self._hello, self._buffer, self._clock = hello, buffer, clock
         self.failure: BaseException | None = None
         self._alarm = socket.socketpair()
         self._rung = False
-        self._stopping: bytes | None = None
+        self._stopping = self._owed = False
         self._selector = selectors.DefaultSelector()
         self._receivers: list[_Receiver] = []
         for one in (self._listener, self._alarm[0]):
@@ -138,27 +144,33 @@ class BridgeServer:
                 self._alarm[1].send(b"!")
 
     def stop(self, bye: bytes) -> None:
-        """Send a last frame after all the others, then close everything."""
-        self._stopping, self._rung = bye, False
-        self.ring()
-        self._thread.join(FLUSH_S + 5.0)
+        """Send a last frame after all the others; wait until the receivers have answered it.
+
+        One that was cut off just now may come back for what it has missed.
+        """
+        if not self._stopping:
+            self._buffer.append(Entry(bye, 0, 0))
+            self._moved = time.monotonic()
+            self._stopping, self._rung = True, False
+            self.ring()
+        self._thread.join()
 
     def _run(self) -> None:
         try:
-            until: float | None = None
-            while until is None or (self._unsent() and time.monotonic() < until):
-                for key, events in self._selector.select(None if until is None else 0.1):
+            while not self._stopping or self._lingers():
+                for key, events in self._selector.select(0.1 if self._stopping else None):
                     self._serve(key, events)
                 for one in list(self._receivers):
                     if not one.blocked:
                         self._send(one)
-                if self._stopping is not None and until is None:
-                    until = time.monotonic() + FLUSH_S
-                    self._part()
         except BaseException as error:
             self.failure = error
         finally:
             self._close()
+
+    def _lingers(self) -> bool:
+        waits = bool(self._receivers) or self._owed
+        return waits and time.monotonic() - self._moved < self._linger_s
 
     def _serve(self, key: selectors.SelectorKey, events: int) -> None:
         if key.fileobj is self._alarm[0]:
@@ -198,6 +210,8 @@ class BridgeServer:
                     one.replies.append(framed.encode_pong(frame.payload, self._clock()))
                 elif frame.kind == Kind.RESUME:
                     self._resume(one, framed.read_resume(frame.payload))
+                elif frame.kind == Kind.BYE:
+                    one.content, n = True, 0  # it has read ours, or wants no more
         except BlockingIOError:
             return
         except (OSError, FrameError, InputError):
@@ -206,10 +220,10 @@ class BridgeServer:
             self._drop(one)
 
     def _resume(self, one: _Receiver, counter: int | None) -> None:
-        if counter is None:
-            one.next = self._buffer.end
-            return
-        one.next, rest = self._buffer.since(counter)
+        self._owed = False
+        number, rest = (self._buffer.end, b"") if counter is None else self._buffer.since(counter)
+        # everybody is to hear the end
+        one.next = number - 1 if self._stopping and number == self._buffer.end else number
         if rest:
             one.replies.append(rest)
 
@@ -218,6 +232,7 @@ class BridgeServer:
         try:
             while one.left or self._load(one):
                 one.left = one.left[one.socket.send(one.left) :]
+                self._moved = time.monotonic()
         except BlockingIOError:
             one.blocked = True
             both = selectors.EVENT_READ | selectors.EVENT_WRITE
@@ -239,28 +254,10 @@ class BridgeServer:
         one.next, one.left = found[0] + 1, memoryview(found[1])
         return True
 
-    def _part(self) -> None:
-        """Let everybody who receives get the last frame behind all the others."""
-        assert self._stopping is not None
-        self._selector.unregister(self._listener)
-        last = self._buffer.end
-        for one in list(self._receivers):
-            if one.next is None:
-                self._drop(one)
-                continue
-            while (found := self._buffer.get(one.next)) and found[0] < last:
-                one.replies.append(found[1])
-                one.next = found[0] + 1
-            one.replies.append(self._stopping)
-            if not one.blocked:
-                self._send(one)
-
-    def _unsent(self) -> bool:
-        return any(one.left or one.replies for one in self._receivers)
-
     def _drop(self, one: _Receiver) -> None:
         if one in self._receivers:
             self._receivers.remove(one)
+            self._owed |= one.next is not None and not one.content
             self._selector.unregister(one.socket)
             one.socket.close()
 

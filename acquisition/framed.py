@@ -279,6 +279,14 @@ class FrameReader:
             found.append(Frame(kind, payload))
         return found
 
+    def finish(self) -> list[Frame]:
+        """Return the whole frames behind one whose end will never come."""
+        found: list[Frame] = []
+        while self._end - self._at >= HEAD:
+            self._refuse()
+            found += self.frames()
+        return found
+
     def _checked(self, head: bytes) -> tuple[int, int, int]:
         """Return (kind, length, crc) of a head; kind -1 where it cannot be believed."""
         _, version, kind, zero, length, crc = _START.unpack_from(head)

@@ -105,10 +105,10 @@ class Link:
                 return frames
             except OSError as error:
                 self._gone(f"{self.name}: the connection broke ({error.strerror})")
-                return frames
+                return frames + self.reader.finish()
             if n == 0:
                 self._gone(f"{self.name}: the sender closed the connection")
-                return frames
+                return frames + self.reader.finish()
             self.heard = self._now()
             self.reader.took(n)
             frames += self.reader.frames()

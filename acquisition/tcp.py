@@ -237,6 +237,7 @@ class FramedDriver:
         elif frame.kind == Kind.PONG:
             self._answer(frame.payload)
         elif frame.kind == Kind.BYE:
+            self._link.send(framed.encode_bye(""))
             reason = frame.payload.decode(errors="replace")
             self._ending = Ended(f"{self.name}: the sender ended the stream {reason}".strip())
             return self._last_markers()

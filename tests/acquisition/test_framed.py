@@ -118,6 +118,13 @@ def test_a_torn_frame_is_passed_over(missing: int) -> None:
     assert [framed.read_data(f.payload).counter for f in found] == [0, 10, 15]
 
 
+def test_behind_a_torn_frame_at_the_end_the_others_are_found() -> None:
+    reader = FrameReader()
+    assert reader.feed(data_frame(5, n=50)[:-200] + data_frame(55) + framed.encode_bye("")) == []
+    assert [f.kind for f in reader.finish()] == [Kind.DATA, Kind.BYE]
+    assert reader.finish() == []
+
+
 def test_a_hostile_length_reserves_nothing() -> None:
     start = struct.pack("<4sBBHII", b"BFLV", 1, Kind.DATA, 0, 2**32 - 1, 0)
     reader = FrameReader()

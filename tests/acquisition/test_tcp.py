@@ -5,13 +5,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from brainforge.acquisition import bridge as sending
 from brainforge.acquisition import framed
-from brainforge.acquisition.bridge import Bridge
 from brainforge.acquisition.driver import ConnectionLost, Ended, Packet
 from brainforge.acquisition.framed import FrameReader, Kind
 from brainforge.acquisition.framed_info import Hello, encode_hello
@@ -20,6 +21,10 @@ from brainforge.errors import InputError
 from brainforge.info import Channel, Info
 
 INFO = Info(1000.0, tuple(Channel(f"M{i}", "mag", cal=1e-15) for i in range(4)), device="test")
+
+
+#: a bridge that waits for nobody when it is closed
+Bridge = partial(sending.Bridge, linger_s=0.1)
 
 
 def counts(first: int, n: int = 50) -> np.ndarray:
@@ -42,7 +47,7 @@ def until_lost(link: FramedDriver) -> None:
         assert link.receive(0.05) == []
 
 
-def streaming(bridge: Bridge, n: int = 1) -> None:
+def streaming(bridge: sending.Bridge, n: int = 1) -> None:
     """Wait until the bridge has understood what its receivers want."""
     until = time.monotonic() + 5.0
     while bridge.n_receivers != n:
