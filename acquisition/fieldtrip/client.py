@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -63,6 +64,11 @@ class Client:
         self._head = bytearray(wire.message.size + wire.data.size)
         self._socket = socket.create_connection((host, port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # the kernel's own time-outs: Python's cost a system call more for each that is made
+        self._socket.settimeout(None)
+        limit = struct.pack("@ll", int(timeout), int(timeout % 1 * 1e6))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def __enter__(self) -> Self:
         return self
@@ -152,14 +158,25 @@ class Client:
         Refused
             Some of them are not there, not yet or no more.
         """
-        wire, n = self._wire, last - first + 1
-        self._socket.sendall(wire.ask(Command.GET_DAT, wire.pair.pack(first % WRAP, last % WRAP)))
+        self._socket.sendall(self._range(first, last))
+        return self.hear_data(header, last - first + 1)
+
+    def _range(self, first: int, last: int) -> bytes:
+        pair = self._wire.pair.pack(first % WRAP, last % WRAP)
+        return self._wire.ask(Command.GET_DAT, pair)
+
+    def hear_data(self, header: Header, n: int) -> Array:
+        """Return the ``n`` samples that were asked for behind `ask_wait`.
+
+        Raises
+        ------
+        Refused
+            Some of them are not there.
+        """
+        wire = self._wire
         array = np.empty((n, header.n_channels), dtype=header.dtype.newbyteorder(wire.order))
         body, head = array.data.cast("B"), memoryview(self._head)
-        got = self._socket.recvmsg_into([head, body])[0]
-        if got < wire.message.size:
-            self._fill(head[got : wire.message.size], ended=got == 0)
-            got = wire.message.size
+        got = self._fill(head, body, at_least=wire.message.size)
         size = self._judge(head)
         if got < len(head):
             self._fill(head[got:])
@@ -185,10 +202,17 @@ class Client:
         which = b"" if first is None or last is None else self._wire.pair.pack(first, last)
         return decode_events(self._wire, self._do(Command.GET_EVT, which))
 
-    def ask_wait(self, samples: int, events: int, milliseconds: int) -> None:
-        """Ask to be told when there are more than so many samples or events, or time is up."""
+    def ask_wait(
+        self, samples: int, events: int, milliseconds: int, then: tuple[int, int] | None = None
+    ) -> None:
+        """Ask to be told when there are more than so many samples or events, or time is up.
+
+        ``then`` asks in the same breath for samples, first to last: they come without another
+        journey there and back, or ERR does. `hear_wait` and `hear_data` take the two answers.
+        """
         wait = self._wire.wait.pack(samples % WRAP, events % WRAP, milliseconds)
-        self._socket.sendall(self._wire.ask(Command.WAIT_DAT, wait))
+        ask = self._wire.ask(Command.WAIT_DAT, wait)
+        self._socket.sendall(ask if then is None else ask + self._range(*then))
 
     def hear_wait(self) -> tuple[int, int]:
         """Return the counts of samples and events that answer `ask_wait`, modulo 2**32.
@@ -198,12 +222,14 @@ class Client:
         Refused
             There is no header.
         """
-        answer = self._answer()
-        if len(answer) != self._wire.pair.size:
-            raise Malformed(
-                where="FieldTrip buffer", expected="two counts", got=f"{len(answer)} bytes"
-            )
-        samples, events = self._wire.pair.unpack(answer)
+        pair = self._wire.pair
+        head = memoryview(self._head)[: self._wire.message.size]
+        self._fill(head)
+        size = self._judge(head)
+        if size != pair.size:
+            raise Malformed(where="FieldTrip buffer", expected="two counts", got=f"{size} bytes")
+        self._fill(head)
+        samples, events = pair.unpack(head)
         return samples, events
 
     def wait(self, samples: int, events: int, milliseconds: int) -> tuple[int, int]:
@@ -246,9 +272,21 @@ class Client:
             raise Malformed(where="FieldTrip buffer", expected="OK or ERR", got=f"0x{command:04x}")
         return int(size)
 
-    def _fill(self, view: memoryview, *, ended: bool = False) -> None:
-        while len(view):
-            got = 0 if ended else self._socket.recv_into(view)
-            if not got:
+    def _fill(self, view: memoryview, then: memoryview | None = None, at_least: int = -1) -> int:
+        """Receive into ``view``, and beyond it into ``then``; return how many bytes came.
+
+        All of ``view`` comes, or ``at_least`` so many bytes where an answer may be shorter.
+        """
+        due, got = len(view) if at_least < 0 else at_least, 0
+        while got < due:
+            try:
+                if then is None:
+                    part = self._socket.recv_into(view[got:])
+                else:
+                    part = self._socket.recvmsg_into([view[got:], then])[0]
+            except BlockingIOError as error:
+                raise TimeoutError("the FieldTrip buffer does not answer: timed out") from error
+            if not part:
                 raise ConnectionError("the FieldTrip buffer hung up")
-            view = view[got:]
+            got += part
+        return got

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from struct import Struct
 from typing import Any, Final, Literal
 
@@ -133,7 +134,7 @@ class Header:
     n_events: int = 0
     chunks: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """Type of the samples on this machine."""
         return np.dtype(DTYPES[self.data_type])
