@@ -82,7 +82,12 @@ class Carry:
         frames = [
             pack_json(self._writer, carried.number, *document_of(item)) for item in carried.items
         ]
-        head = {"shard": shard, "stretches": carried.stretches, "last": carried.last}
+        head = {
+            "shard": shard,
+            "stretches": carried.stretches,
+            "last": carried.last,
+            "generation": carried.generation,
+        }
         entry = pack_json(self._writer, carried.number, Kind.SHARD, head)
         # the entry comes last: what is before it counts only with it
         n = self._disk.write(self._file, [*frames, entry], self._at)
@@ -125,7 +130,7 @@ def read_carry(path: Path, recording: int, shard_samples: int) -> list[ShardEntr
             document["last"],
             tuple(items),
             place.number,
-            place.generation,
+            int(document["generation"]),
             place.end,
         )
         items = []

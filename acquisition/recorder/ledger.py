@@ -46,8 +46,12 @@ class Ledger:
 
     @property
     def start(self) -> int:
-        """Absolute index of the first stored sample."""
-        return self.stretches[0][0] if self.stretches else 0
+        """Absolute index of the first sample that is stored or known to be missing."""
+        at = self.stretches[0][0] if self.stretches else 0
+        for notice in reversed(self._told()):
+            if notice.start < at <= notice.stop:
+                at = notice.start
+        return at
 
     @property
     def stop(self) -> int:
@@ -95,9 +99,10 @@ class Ledger:
 
     def _jumps(self) -> list[tuple[int, int]]:
         out = [(before[1], after[0]) for before, after in pairwise(self.stretches)]
-        if self.stretches and self.stop > self.stretches[-1][1]:
+        if self.stretches:
+            out.insert(0, (self.start, self.stretches[0][0]))
             out.append((self.stretches[-1][1], self.stop))
-        return out
+        return [(a, b) for a, b in out if b > a]
 
     def _pieces(self) -> list[tuple[int, int, str | None]]:
         """Return the gaps, cut where the cause changes; None where nothing was said."""

@@ -56,7 +56,7 @@ class Carried:
         Absolute samples in the shard.
     last : dict
         Counter and stamp of its last sample.
-    number : int
+    number, generation : int
         Of the last frame.
     """
 
@@ -64,6 +64,7 @@ class Carried:
     stretches: list[list[int]] = field(default_factory=list)
     last: dict[str, Any] = field(default_factory=dict)
     number: int = -1
+    generation: int = 0
 
 
 @dataclass(frozen=True)
@@ -281,16 +282,15 @@ class Log:
         kind, document = document_of(item)
         data = pack_json(self._writer, self._number, kind, document)
         self._append(shard, [data])
-        carried = self.carried(shard)
-        carried.number = self._number - 1
         if not isinstance(item, End):
-            carried.items.append(item)
+            self.carried(shard).items.append(item)
             self._ledger.note(item)
 
     def _append(self, shard: int, buffers: list[Any]) -> None:
         self._unsynced.append(_Frame(shard, buffers))
+        carried = self.carried(shard)
+        carried.number, carried.generation = self._number, self._writer.generation
         self._number += 1
-        self.carried(shard).number = self._number - 1
 
     def sync_figures(self) -> dict[str, float]:
         """Return p50, p99 and the longest of the last syncs in milliseconds."""

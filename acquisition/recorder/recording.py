@@ -107,7 +107,7 @@ class Recording:
         last : array (channel,) | None
             The sample before it.
         """
-        self._at = at
+        self._at, self._first = at, self.ledger.start
         if last is not None:
             self._rises.take(last[self._rises.rows, None], at - 1)
 
@@ -125,7 +125,7 @@ class Recording:
     @property
     def first(self) -> int:
         """Absolute index of the first sample that is known of."""
-        return self.ledger.start if self.ledger.stored else max(self._first, 0)
+        return max(self._first, 0)
 
     @property
     def sfreq(self) -> float:

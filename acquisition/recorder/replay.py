@@ -204,7 +204,7 @@ class Unfinished:
             out.n_unbroken += 1
             carried = out.carried.setdefault(out.ledger.stored // self._shard_samples, Carried())
             note_stretch(carried, samples)
-            carried.number = found.place.number
+            _mark(carried, found)
         out.ledger.add(samples.start, samples.stop)
         counter = samples.counter + len(samples.data) - 1 if samples.counter >= 0 else -1
         out.last, out.ended = {"counter": counter, "stamp": samples.stamp}, None
@@ -220,7 +220,7 @@ class Unfinished:
         if broken:
             return
         carried = out.carried.setdefault(out.ledger.stored // self._shard_samples, Carried())
-        carried.number = found.place.number
+        _mark(carried, found)
         if not isinstance(item, End):
             carried.items.append(item)
 
@@ -253,3 +253,7 @@ class Unfinished:
                 got=f"{sum(len(p) for p in parts)} of them",
             )
         return np.concatenate(parts)
+
+
+def _mark(carried: Carried, found: Found) -> None:
+    carried.number, carried.generation = found.place.number, found.place.generation
