@@ -26,9 +26,12 @@ from brainforge.info import Info
 #: seconds of samples that the inlet keeps for a reader that is held up
 BUFFER_S: Final = 60
 #: seconds between two looks into the inlet: a reader that waits is woken for every single sample
-PACE_S: Final = 0.025
+PACE_S: Final = 0.05
 #: seconds to look for a stream, and for it to answer
 LOOK_S, REPLY_S = 1.0, 2.0
+#: seconds for which a stream of markers that was named has to be there before it is gone without:
+#: longer than a session waits for its source, shorter than a recorder that takes over can
+MARKERS_S: Final = 8.0
 #: seconds without a sample after which the sender is asked whether it is still there; and again
 QUIET_S, ASK_S = 0.4, 1.0
 #: seconds that it has to answer; the reader waits meanwhile
@@ -39,6 +42,7 @@ JUMP_S: Final = 0.8
 #: samples of a packet at most
 LARGEST: Final = 8192
 KEYS: Final = {"name": "name", "type": "type", "source_id": "source_id", "host": "hostname"}
+OPTIONS: Final = ("unit", "markers", "pace")
 
 
 def driver(address: str, **options: str) -> LslDriver:
@@ -50,30 +54,46 @@ def driver(address: str, **options: str) -> LslDriver:
         Without the scheme. Options may stand in it as well, behind the name.
     **options
         ``unit``: of channels of which the stream names none. ``markers``: streams of markers
-        (see `brainforge.acquisition.lsl_markers.MarkerInlets`).
+        (see `brainforge.acquisition.lsl_markers.MarkerInlets`). ``pace``: seconds between two
+        looks, 0.001 to 1; shorter ones cost more and give younger samples.
 
     Raises
     ------
     InputError
-        An unknown key.
+        An unknown key, or a pace that is none.
     """
     first, *rest = address.removeprefix("lsl:").split(",")
     pairs = dict(item.partition("=")[::2] for item in rest)
     key, equals, value = first.partition("=")
-    if equals and (key in KEYS or key in ("unit", "markers")):
+    if equals and (key in KEYS or key in OPTIONS):
         pairs[key] = value
     else:
         pairs["name"] = first
     pairs |= options
-    unknown = sorted(set(pairs) - set(KEYS) - {"unit", "markers"})
+    unknown = sorted(set(pairs) - set(KEYS) - set(OPTIONS))
     if unknown or not any(pairs.get(key) for key in KEYS):
         raise InputError(
             where=f"source lsl:{address}",
-            expected=f"lsl:NAME or keys among {', '.join(KEYS)}, unit, markers",
+            expected=f"lsl:NAME or keys among {', '.join((*KEYS, *OPTIONS))}",
             got=unknown[0] if unknown else "none",
         )
     query = {theirs: pairs[ours] for ours, theirs in KEYS.items() if pairs.get(ours)}
-    return LslDriver(query, unit=pairs.get("unit"), markers=pairs.get("markers", ""))
+    return LslDriver(
+        query, unit=pairs.get("unit"), markers=pairs.get("markers", ""),
+        pace_s=_pace(pairs.get("pace", str(PACE_S)), address),
+    )  # fmt: skip
+
+
+def _pace(text: str, address: str) -> float:
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = math.nan
+    if not 1e-3 <= pace <= 1.0:
+        raise InputError(
+            where=f"source lsl:{address}", expected="a pace of 0.001 to 1 seconds", got=text
+        )
+    return pace
 
 
 def discover(timeout: float = 1.0) -> list[dict[str, Any]]:
@@ -102,6 +122,8 @@ class LslDriver:
         Of channels of which the stream names none.
     markers : str
         Which streams of markers come along.
+    pace_s : float
+        Seconds between two looks into the inlet.
     buffer_s : int
         Seconds of samples that the inlet keeps.
     """
@@ -114,6 +136,7 @@ class LslDriver:
         *,
         unit: str | None = None,
         markers: str = "",
+        pace_s: float = PACE_S,
         buffer_s: int = BUFFER_S,
     ) -> None:
         only = list(query) == ["name"]
@@ -121,10 +144,11 @@ class LslDriver:
             query["name"] if only else ",".join(f"{k}={v}" for k, v in query.items())
         )
         self._query, self._unit, self._wanted = query, unit, markers
-        self._buffer_s = buffer_s
+        self._pace_s, self._buffer_s = pace_s, buffer_s
         self._woken = threading.Event()
         self._source_id = ""
         self._known = False
+        self._began = math.inf
         self._markers: MarkerInlets | None = None
         self._clear()
 
@@ -145,10 +169,12 @@ class LslDriver:
         InputError
             More than one stream fits, or this one cannot be used.
         ConnectionLost
-            None fits; the message names those that are there.
+            None fits, or a stream of markers that was named is missing; the message names those
+            that are there.
         """
         self._pylsl = library()
         self._clear()
+        self._began = min(self._began, time.monotonic())
         stream, there = self._find()
         self._stream = stream
         again = bool(stream.source_id())  # without one liblsl could not find it again
@@ -159,7 +185,9 @@ class LslDriver:
             info = info_from_description(described, self._unit)
             self._dtype, self._kept = _dtypes(self._pylsl, stream, self.name)
             self._markers = self._markers or MarkerInlets(self._wanted)
-            self._markers.open(there, described.source_id, strict=not self._known)
+            missing = self._markers.open(there, described.source_id)
+            if missing and not self._known and time.monotonic() < self._began + MARKERS_S:
+                raise ConnectionLost(missing)
             correction.start()
             inlet.open_stream(REPLY_S)
         except (self._pylsl.util.TimeoutError, self._pylsl.util.LostError) as error:
@@ -194,7 +222,7 @@ class LslDriver:
         return found[0], there
 
     def receive(self, timeout: float) -> list[Packet]:
-        """Return what has come; looks into the inlet every `PACE_S` seconds.
+        """Return what has come; looks into the inlet at its pace.
 
         Where nothing comes for `QUIET_S` the sender is asked, which takes up to `ANSWER_S`.
 
@@ -206,7 +234,7 @@ class LslDriver:
         until = time.monotonic() + timeout
         while True:
             now = time.monotonic()
-            look = min(max(self._looked + PACE_S, now), until)
+            look = min(max(self._looked + self._pace_s, now), until)
             if self._woken.wait(max(look - now, 0.0)):
                 self._woken.clear()
                 return []

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from brainforge.errors import InputError
 
+#: how the source ids of our own outlets begin
+OURS: Final = "brainforge:"
 #: seconds between two looks at the offset that liblsl measures in a thread of its own
 LOOK_S: Final = 2.0
 #: seconds that the first measurement may take; it needs six answers, 64 ms apart

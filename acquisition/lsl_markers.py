@@ -6,8 +6,7 @@ import zlib
 from typing import Any, Final
 
 from brainforge.acquisition.driver import Marker
-from brainforge.acquisition.lsl_library import Correction, library
-from brainforge.errors import InputError
+from brainforge.acquisition.lsl_library import OURS, Correction, library
 
 #: markers taken at once; seconds between two looks for a stream that is away
 WAITING: Final = 1024
@@ -34,8 +33,8 @@ class MarkerInlets:
     Parameters
     ----------
     wanted : str
-        Names joined by ``+``; ``*`` for all that are there; nothing for those that have the
-        signals' own source id; ``none``.
+        Names joined by ``+``; ``*`` for all that are there but our own; nothing for those that
+        have the signals' own source id; ``none``.
     """
 
     def __init__(self, wanted: str) -> None:
@@ -45,8 +44,8 @@ class MarkerInlets:
         self._away: dict[str, Any] = {}
         self._looked = 0.0
 
-    def open(self, there: list[Any], source_id: str, *, strict: bool) -> None:
-        """Subscribe to what is there.
+    def open(self, there: list[Any], source_id: str) -> str:
+        """Subscribe to what is there, wait for what is not; return which that is, in words.
 
         Parameters
         ----------
@@ -54,31 +53,23 @@ class MarkerInlets:
             The streams that were seen.
         source_id : str
             Of the signals.
-        strict : bool
-            Whether a stream that was named has to be there; otherwise it is waited for.
-
-        Raises
-        ------
-        InputError
-            It is not there.
         """
         there = [s for s in there if s.nominal_srate() == 0]
         for stream in there:
-            if (
-                stream.name() in self._names
-                or self._wanted == "*"
-                or (not self._wanted and source_id and stream.source_id() == source_id)
-            ):
+            if stream.name() in self._names or self._fits(stream.source_id(), source_id):
                 self._inlets[stream.name()] = MarkerInlet(stream)
         missing = sorted(self._names - set(self._inlets))
-        if missing and strict:
-            raise InputError(
-                where=f"markers={self._wanted}",
-                expected=f"a stream of markers named {missing[0]}",
-                got=", ".join(sorted({s.name() for s in there})) or "no stream of markers",
-            )
         for name in missing:
             self._wait_for(name)
+        if not missing:
+            return ""
+        names = ", ".join(sorted({s.name() for s in there})) or "none at all"
+        return f"no stream of markers named {', '.join(missing)} answers; there are {names}"
+
+    def _fits(self, source_id: str, signals: str) -> bool:
+        if self._wanted == "*":
+            return not source_id.startswith(OURS)  # what we send does not come back
+        return not self._wanted and bool(signals) and source_id == signals
 
     def close(self) -> None:
         """Unsubscribe; what there was will be waited for when this is opened again."""

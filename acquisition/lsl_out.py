@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainforge.acquisition.lsl_info import LOC
-from brainforge.acquisition.lsl_library import clock_offset, library
+from brainforge.acquisition.lsl_library import OURS, clock_offset, library
 from brainforge.acquisition.notice import Notice
 from brainforge.info import Channel, Info
 from brainforge.units import working_unit
@@ -37,7 +37,7 @@ class _Outlet:
     ) -> None:  # fmt: skip
         self._pylsl = pylsl = library()
         # the same after a restart: that is how clients find it again
-        source_id = f"brainforge:{socket.gethostname()}:{name}"
+        source_id = f"{OURS}{socket.gethostname()}:{name}"
         info = pylsl.StreamInfo(name, kind, len(rows), rate, form, source_id)
         desc = info.desc()
         desc.append_child_value("manufacturer", "Brain-Forge")
@@ -88,8 +88,7 @@ class SignalOutlet(_Outlet):
         self, name: str, info: Info, *, units: Sequence[str] | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        # plain letters: not every client reads the micro sign
-        said = units or [working_unit(c.kind).replace("µ", "u") for c in info.channels]
+        said = units or [working_unit(c.kind) for c in info.channels]
         rows = [_row(c, unit) for c, unit in zip(info.channels, said, strict=True)]
         super().__init__(name, "MEG", info.sfreq, "float32", rows, about or {})
 
@@ -127,7 +126,7 @@ class FeatureOutlet(_Outlet):
         self, name: str, names: Sequence[str], units: Sequence[str],
         *, about: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        rows = [{"label": n, "unit": u} for n, u in zip(names, units, strict=True)]
+        rows = [{"label": n, "unit": _plain(u)} for n, u in zip(names, units, strict=True)]
         rows.append({"label": "age", "unit": "s"})
         super().__init__(name, "Features", 0.0, "float32", rows, about or {})
         self._row = np.empty((1, len(rows)), np.float32)
@@ -172,6 +171,10 @@ class MarkerOutlet(_Outlet):
         self.push(json.dumps(notice.to_dict(), ensure_ascii=False, separators=(",", ":")), stamp)
 
 
+def _plain(unit: str) -> str:
+    return unit.replace("µ", "u")  # not every client reads the micro sign
+
+
 def _append(node: Any, name: str, fields: Mapping[str, Any]) -> None:
     child = node.append_child(name)
     for key, value in fields.items():
@@ -185,7 +188,7 @@ def _row(channel: Channel, unit: str) -> dict[str, Any]:
     row: dict[str, Any] = {
         "label": channel.name,
         "type": TYPES.get(channel.kind, channel.kind),
-        "unit": unit or "none",
+        "unit": _plain(unit) or "none",
     }
     if channel.position is not None:
         row["location"] = {k: v * 1e3 for k, v in zip("XYZ", channel.position, strict=True)}

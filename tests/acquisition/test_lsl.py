@@ -1,4 +1,8 @@
-"""The LSL driver against senders made with plain pylsl, in processes of their own."""
+"""The LSL driver against senders made with plain pylsl, in processes of their own.
+
+Streams are looked for as long as users' are, so each test takes seconds of waiting; what others
+cover in part is marked slow.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +139,12 @@ def test_306_channels_come_complete(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("format", "dtype"),
-    [("double64", "f8"), ("int32", "i4"), ("int16", "i2"), ("int8", "i2")],
+    [
+        ("double64", "f8"),
+        ("int8", "i2"),
+        pytest.param("int32", "i4", marks=pytest.mark.slow),
+        pytest.param("int16", "i2", marks=pytest.mark.slow),
+    ],
 )
 def test_dtypes(name: str, opened: list[LslDriver], format: str, dtype: str) -> None:
     with sender(name, format=format, modulo=100):
@@ -163,6 +172,7 @@ def test_what_the_sender_skips_is_an_exact_gap(name: str) -> None:
     assert np.array_equal(places - places[0], written - written[0])
 
 
+@pytest.mark.slow
 def test_without_a_counter_a_gap_is_estimated_from_stamps(name: str) -> None:
     with (
         sender(name) as child,
@@ -294,11 +304,25 @@ def test_markers_of_the_same_source_come_along(name: str, opened: list[LslDriver
         assert said - 0.01 < marker.stamp < said + 0.5
 
 
-def test_markers_that_are_named_have_to_be_there(name: str, opened: list[LslDriver]) -> None:
-    with sender(name):
-        opened.append(driver(f"{name},markers={name}-markers+nobody"))
-        with pytest.raises(InputError, match=f"named nobody, got {name}-markers"):
+@pytest.mark.slow
+def test_markers_that_are_named_have_to_be_there_or_are_waited_for(
+    name: str, opened: list[LslDriver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = unique("late")
+    with sender(name) as child:
+        opened.append(driver(f"{name},markers={name}-markers+{late}-markers"))
+        with pytest.raises(ConnectionLost, match=rf"named {late}-markers answers; .*{name}"):
             opened[0].open(None)
+        monkeypatch.setattr("brainforge.acquisition.lsl.MARKERS_S", 0.0)
+        opened[0].open(None)
+        with sender(late) as other:
+            found: set[str] = set()
+            until = time.monotonic() + 15
+            while found != {"now", "then"}:
+                assert time.monotonic() < until, found
+                child.tell("mark now")
+                other.tell("mark then")
+                found |= {m.label for p in opened[0].receive(0.2) for m in p.markers}
 
 
 def test_nobody_there_names_those_who_are(name: str, opened: list[LslDriver]) -> None:
@@ -317,6 +341,7 @@ def test_two_of_one_name_have_to_be_told_apart(name: str, opened: list[LslDriver
         assert opened[1].name == f"lsl:name={name},source_id=two"
 
 
+@pytest.mark.slow
 def test_an_unknown_unit_is_asked_for(name: str, opened: list[LslDriver]) -> None:
     with sender(name, unit="none"):
         opened += [driver(name), driver(f"{name},unit=fT"), driver(name, unit="fT")]
@@ -325,6 +350,7 @@ def test_an_unknown_unit_is_asked_for(name: str, opened: list[LslDriver]) -> Non
         assert {one.open(None).channels[1].cal for one in opened[1:]} == {1e-15}
 
 
+@pytest.mark.slow
 def test_a_sender_without_source_id_is_found_again_by_name(name: str) -> None:
     with (
         sender(name, source_id="") as child,
@@ -388,6 +414,12 @@ def test_discover_lists_streams(name: str) -> None:
     assert row["source_id"] == f"{name}-device"
     assert row["host"]
     assert rows[f"{name}-markers"]["rate_hz"] == 0
+
+
+@pytest.mark.parametrize("pace", ["0", "nan", "fast", "5"])
+def test_a_pace_that_is_none(pace: str) -> None:
+    with pytest.raises(InputError, match=r"pace of 0\.001 to 1 seconds, got"):
+        driver(f"NAME,pace={pace}")
 
 
 @pytest.mark.parametrize("text", ["", "unit=fT", "NAME,colour=red"])
