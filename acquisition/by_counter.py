@@ -115,8 +115,9 @@ class CounterSequencer:
             items.append(self._moment("the counter wraps", modulus=self._unwrapper.modulus))
         if first == self._next and not self._hold and not self._doubt.runs:
             return items + self._place(run)
-        if run.stop > self._next and not self._pace.leaps(run, first - self._next, idle):
-            early = first - self._next - idle > self._most_early
+        ahead = first - max(self._next, self._seen)
+        if run.stop > self._next and not self._pace.leaps(run, ahead, idle):
+            early = ahead - idle > self._most_early
             run = replace(run, early=True) if early else run
             return items + self._settle() + self._insert(run) + self._release(run.arrival)
         if run.stop <= self._next and self._pace.is_old(run, self._next - run.stop):
