@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brainforge.block import Cause, Mask, RawBlock
+from brainforge.block import Block, Cause, Mask, RawBlock
 
 _Key = tuple[tuple[str, ...] | None, Cause]
 
@@ -60,13 +60,13 @@ def masks_from_state(state: Iterable[list[Any]]) -> tuple[Mask, ...]:
 
 
 def bad_samples(
-    block: RawBlock, channels: Mapping[str, int]
+    block: RawBlock | Block, channels: Mapping[str, int]
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Return the channels that masks touch and which of their samples.
 
     Parameters
     ----------
-    block : RawBlock
+    block : RawBlock | Block
     channels : mapping
         Positions of the channels that count, by name.
 

@@ -14,6 +14,7 @@ from brainforge.info import Info
 from brainforge.kernels.apply import LowRank, apply_low_rank, apply_matrix, low_rank
 from brainforge.learners.repair import learn_repair
 from brainforge.live.calibration import Calibration
+from brainforge.masks import bad_samples
 from brainforge.units import MEG_KINDS
 
 F32 = npt.NDArray[np.float32]
@@ -88,6 +89,7 @@ class LiveCleaner:
 
     def __init__(self, info: Info, calibration: Calibration) -> None:
         self._source = info
+        self._index = {name: i for i, name in enumerate(info.names)}
         #: of what comes out; bad channels are not marked in it: they change, it does not
         self.info = info.pick(info.names_of(*MEG_KINDS)).with_bads(())
         self._now = _Applied(info, calibration)
@@ -155,10 +157,10 @@ class LiveCleaner:
         """Return the channels that are masked for most of a block."""
         if not block.masks:
             return set()
-        most = ~block.good()
-        rows = np.flatnonzero(2 * most.sum(axis=1) > most.shape[1])
+        touched, bad = bad_samples(block, self._index)
+        rows = touched[2 * np.count_nonzero(bad, axis=1) > bad.shape[1]]
         # all of them: nothing is left to replace them by, and nothing that they could harm
-        return set() if len(rows) == len(most) else {block.info.names[i] for i in rows}
+        return set() if len(rows) == len(block.data) else {block.info.names[i] for i in rows}
 
     def _masks(self, block: Block) -> tuple[Mask, ...]:
         out = []

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from brainforge.backend import Backend
 from brainforge.block import Block, Cause, Mask, RawBlock
@@ -14,7 +15,6 @@ from brainforge.measures.raw_quality import RawQualityMeasure
 from brainforge.recipe import LiveRecipe
 from brainforge.regrid import Regrid
 from brainforge.stages.iir import CausalIir
-from brainforge.units import SIGNAL_KINDS
 
 #: length of a block of the live grid in seconds, at most: 20 snapshots a second
 HOP_S = 0.05
@@ -52,9 +52,8 @@ class Front:
         self.info = self._step.info
         #: seconds by which the filter delays what goes on at `DELAY_HZ`
         self.delay = self._step.delay(DELAY_HZ)
-        self._rows = info.rows(info.names_of(*SIGNAL_KINDS))
-        self._flat = np.zeros(len(self._rows), np.int64)
-        self._value = np.full(len(self._rows), np.nan)
+        self._flat = np.zeros(self.info.n_channels, np.int64)
+        self._value = np.full(self.info.n_channels, np.nan)
         self._longest = round(FLAT_S * info.sfreq)
 
     def process(self, raw: RawBlock) -> list[Block]:
@@ -90,20 +89,22 @@ class Front:
         self._flat, self._value = np.array(state["flat"]), np.array(state["value"])
 
     def _take(self, cell: RawBlock) -> list[Block]:
-        masks = cell.masks + self._quality.quick_masks(cell) + self._flat_masks(cell)
+        low, high = self._quality.extremes(cell)
+        masks = cell.masks + self._quality.quick_masks(cell, low, high)
+        masks += self._flat_masks(cell, low, high)
         return self._step.process(replace(cell, masks=masks) if masks else cell)
 
-    def _flat_masks(self, cell: RawBlock) -> tuple[Mask, ...]:
+    def _flat_masks(
+        self, cell: RawBlock, low: npt.NDArray[Any], high: npt.NDArray[Any]
+    ) -> tuple[Mask, ...]:
         """Return masks for channels that have given one value for too long."""
-        x = cell.data[self._rows]
-        same = x.min(axis=1) == x.max(axis=1)
+        same = low == high
+        self._flat = np.where(same & (low == self._value), self._flat, 0)
         if not same.any():
-            self._flat[:] = 0
             self._value[:] = np.nan
             return ()
-        self._flat = np.where(same & (x[:, 0] == self._value), self._flat, 0)
-        self._flat = np.where(same, self._flat + x.shape[1], 0)
-        self._value = np.where(same, x[:, 0], np.nan).astype(np.float64)
+        self._flat = np.where(same, self._flat + cell.data.shape[1], 0)
+        self._value = np.where(same, low, np.nan).astype(np.float64)
         names = tuple(self.info.names[i] for i in np.flatnonzero(self._flat >= self._longest))
         return (Mask(names, cell.start, cell.stop, Cause.RAILED),) if names else ()
 

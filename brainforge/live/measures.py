@@ -14,14 +14,15 @@ from brainforge.info import Info
 from brainforge.live.averages import LockedAverages
 from brainforge.live.feedback import Feedback
 from brainforge.live.heart import HeartRate
-from brainforge.live.recent import Recent
+from brainforge.live.recent import Bad, Recent
 from brainforge.live.spectra import LiveSpectra
+from brainforge.masks import bad_samples
 from brainforge.measures.rolling import Rolling, RollingMeasure
 from brainforge.pipeline.grid import decimation
 from brainforge.recipe import Recipe
 
 F32 = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
+F64 = npt.NDArray[np.float64]
 #: kinds shown beside the MEG channels, filtered only
 AUX_KINDS = ("eeg", "eog", "ecg", "emg")
 #: seconds between two windows of the rolling measures, and what share of them has to be believed
@@ -48,6 +49,8 @@ class LiveMeasures:
     ) -> None:
         live, n, sfreq = recipe.live, info.n_channels, info.sfreq
         self.info = info
+        self._rows = {name: i for i, name in enumerate(info.names)}
+        self._filtered = {name: i for i, name in enumerate(filtered.names)}
         self.decim = decimation(sfreq, recipe.filter.working_rate_min)
         #: rate of traces and spectra in Hz
         self.sfreq = rate = sfreq / self.decim
@@ -71,10 +74,10 @@ class LiveMeasures:
         ecg = filtered.names_of("ecg", bads=False)
         #: the ECG channel that the heart is looked for in; None where there is none
         self.ecg = ecg[0] if ecg else None
-        self._ecg_row = filtered.index(ecg[0]) if ecg else -1
         self.feedback = None
         if live.feedback != "none":
             self.feedback = Feedback(recipe, filtered.pick(info.names), rate)
+        self._power = -1, np.zeros((0, 0))
         #: first sample, and one past the newest
         self.begin: int | None = None
         self.stop = 0
@@ -86,26 +89,27 @@ class LiveMeasures:
         """Take a filtered block, and the trace of the heart in it at the source's rate."""
         if len(self._aux_rows):
             self._decimated(self.aux, block.start, block.data[self._aux_rows], None)
-        good = 1.0 if not block.masks else float(block.good().mean())
+        touched, bad = bad_samples(block, self._filtered)
+        lost = bad.sum() / block.data.size
         if self.ecg is not None:
-            heart = block.data[self._ecg_row]
-            good = 1.0 if not block.masks else float(block.good()[self._ecg_row].mean())
+            heart = block.data[self._filtered[self.ecg]]
+            lost = bad[touched == self._filtered[self.ecg]].sum() / len(heart)
         if heart is not None:
-            some = None if good > LEAST else np.zeros((1, len(heart)), bool)
+            every = np.zeros(1, np.intp), np.ones((1, len(heart)), bool)
+            some = None if lost < 1.0 - LEAST else every
             self._decimated(self.heart.trace, block.start, heart[None], some)
 
     def cleaned(self, block: Block) -> int:
         """Take a cleaned block; return the first new sample at the working rate."""
         if self.begin is None:
             self.begin = self.stop = block.start
-        good = block.good() if block.masks else None
-        self._believed += block.data.size if good is None else int(np.count_nonzero(good))
+        touched, bad = bad_samples(block, self._rows)
+        self._believed += block.data.size - int(np.count_nonzero(bad))
         self._expected += (block.stop - self.stop) * len(block.data)
-        self.masked = ()
-        if good is not None:
-            self.masked = tuple(self.info.names[i] for i in np.flatnonzero(~good[:, -1]))
-        self._full.put(block.start, block.data, good)
-        new = self._decimated(self.working, block.start, block.data, good)
+        self.masked = tuple(self.info.names[i] for i in touched[bad[:, -1]])
+        some = (touched, bad) if len(touched) else None
+        self._full.put(block.start, block.data, some)
+        new = self._decimated(self.working, block.start, block.data, some)
         self.rolling.update(block)
         self._windows(new)
         self.averages.update(self._full)
@@ -130,6 +134,12 @@ class LiveMeasures:
                   self.rolling.plan.bands]  # fmt: skip
         return np.stack([psd[:, some].mean(axis=1) for some in inside])
 
+    def power(self) -> F64:
+        """Return the mean density of every band in the last window, axes (channel, band)."""
+        if self._power[0] != self.rolling.stop:
+            self._power = self.rolling.stop, self.rolling.power()
+        return self._power[1]
+
     def connectivity(self, bads: Sequence[str]) -> Rolling:
         """Return all-to-all connectivity; a feedback value that rests on it moves on."""
         rolling = self.rolling.result()
@@ -144,10 +154,7 @@ class LiveMeasures:
             return 0.0
         begin = -(-self.begin // self.decim)
         start = max(stop - min(round(seconds * self.sfreq), self.working.size), begin)
-        if start >= stop:
-            return 0.0
-        good = self.working.window(start, stop)[1]
-        return float(np.count_nonzero(good) / good.size)
+        return self.working.coverage(start, max(start, stop))
 
     @property
     def share(self) -> float:
@@ -178,11 +185,11 @@ class LiveMeasures:
             self.feedback.restore(state["feedback"])
         self.begin, self.stop, self._believed, self._expected = state["at"]
 
-    def _decimated(self, recent: Recent, start: int, data: F32, good: Bools | None) -> int:
+    def _decimated(self, recent: Recent, start: int, data: F32, bad: Bad | None) -> int:
         """Keep every n-th sample of the absolute grid; return where the new ones begin."""
         first = -(-start // self.decim)
         part = slice(first * self.decim - start, None, self.decim)
-        recent.put(first, data[:, part], None if good is None else good[:, part])
+        recent.put(first, data[:, part], None if bad is None else (bad[0], bad[1][:, part]))
         return first
 
     def _windows(self, new: int) -> None:

@@ -53,15 +53,16 @@ class LiveSpectra:
         self._sums, self._weights = np.zeros(shape, np.float32), np.zeros(n_channels, np.float32)
         #: of all windows since the start; every second half of a window is new
         self._total, self._n = np.zeros(shape), np.zeros(n_channels, np.int64)
+        self._mean: F32 | None = None
         self._new = max(self.n_window // 2 // self.step, 1)
 
     def update(self, recent: Recent, stop: int) -> None:
         """Take the window that ends at working sample ``stop``, a multiple of `step`."""
         self.stop = stop
-        data, good = recent.window(stop - self.n_window, stop)
-        believed = np.count_nonzero(good, axis=1) >= LEAST * self.n_window
-        x = (data - data.mean(axis=1, keepdims=True)) * self._taper
-        spectrum = rfft(x, axis=1)[:, self._bins]
+        data, _ = recent.window(stop - self.n_window, stop)
+        believed = recent.believed(stop - self.n_window, stop) >= LEAST
+        # the taper keeps a constant away from all bins but the first two: it need not be taken off
+        spectrum = rfft(data * self._taper, axis=1, overwrite_x=True)[:, self._bins]
         power = self._scale * (np.square(spectrum.real) + np.square(spectrum.imag))
         power[~believed] = 0.0
         self._sums *= self._keep
@@ -70,6 +71,7 @@ class LiveSpectra:
         if stop // self.step % self._new == 0:
             self._total += power
             self._n += believed
+            self._mean = None
 
     def psd(self) -> F32:
         """Return the fading mean, axes (channel, frequency), unit**2 / Hz; NaN before any."""
@@ -79,14 +81,17 @@ class LiveSpectra:
 
     def mean(self) -> F32:
         """Return the mean since the start, axes (channel, frequency); NaN before any window."""
-        out = np.full(self._total.shape, np.nan)
-        n = self._n[:, None]
-        return np.divide(self._total, n, out=out, where=n > 0).astype(np.float32)
+        if self._mean is None:
+            out = np.full(self._total.shape, np.nan)
+            n = self._n[:, None]
+            self._mean = np.divide(self._total, n, out=out, where=n > 0).astype(np.float32)
+        return self._mean
 
     def forget(self) -> None:
         """Begin anew."""
         for sums in (self._sums, self._weights, self._total, self._n):
             sums[:] = 0
+        self._mean = None
 
     @property
     def n_windows(self) -> npt.NDArray[np.int64]:
@@ -105,4 +110,4 @@ class LiveSpectra:
         """Continue from a checkpoint."""
         self._sums, self._weights = (np.array(a) for a in state["fading"])
         self._total, self._n = (np.array(a) for a in state["whole"])
-        self.stop = state["stop"]
+        self.stop, self._mean = state["stop"], None

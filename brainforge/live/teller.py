@@ -137,7 +137,7 @@ class Teller:
     def _topographies(self, _: Calibration) -> tuple[Meta, Arrays]:
         rolling = self._measures.rolling
         meta = {"bands": list(rolling.bands), "window_s": rolling.window_s, "sample": rolling.stop}
-        power = rolling.power().T.astype(np.float32)
+        power = self._measures.power().T.astype(np.float32)
         return meta, {"power": power, "mean": self._measures.band_means()}
 
     def _connectivity(self, calibration: Calibration) -> tuple[Meta, Arrays]:
@@ -158,7 +158,7 @@ class Teller:
         measures = self._measures
         bads, heart = set(calibration.bad_names), measures.heart.last
         epochs = sorted(measures.averages.n_epochs.items())
-        power = measures.rolling.power()
+        power = measures.power()
         meta = {
             "coverage_total": measures.share,
             "heart": {**asdict(heart), "arrival": self.arrival(heart.stop)},

@@ -25,6 +25,7 @@ from brainforge.kernels.raw_statistics import (
     rail_intervals,
     raw_statistics,
 )
+from brainforge.kernels.rows import compact, take_rows
 from brainforge.units import SIGNAL_KINDS
 
 #: railed or non-finite stretches closer than this many seconds are masked as one
@@ -70,6 +71,10 @@ class RawQualityMeasure:
         nan = (np.nan, np.nan)
         self._rails = np.array([c.rails or nan for c in info.channels]).reshape(-1, 2)
         self._statistics = RawStatistics.empty(info.n_channels)
+        rails, self._picked = self._rails[self._rows], compact(self._rows)
+        unknown = ~np.isfinite(rails).all(axis=1)
+        self._unknown = np.flatnonzero(unknown)
+        self._known = np.where(unknown[:, None], [-np.inf, np.inf], rails)
 
     def update(self, block: RawBlock) -> None:
         """Take one block."""
@@ -112,22 +117,29 @@ class RawQualityMeasure:
         parts = [(row, a, b) for row in rows for a, b in intervals(good[row])]
         return np.array(parts, dtype=np.int64).reshape(-1, 3)
 
-    def quick_masks(self, block: RawBlock) -> tuple[Mask, ...]:
-        """Return what `rail_masks` would of a block without masks that is on the host.
+    def extremes(self, block: RawBlock) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return the lowest and the highest sample of the signal channels of a host's block."""
+        x = take_rows(block.data, self._picked)
+        return x.min(axis=1), x.max(axis=1)
 
-        For blocks of a fraction of a second: it looks at extremes first, and closely at those
-        channels only that may deserve a mask.
+    def quick_masks(
+        self, block: RawBlock, low: npt.NDArray[Any], high: npt.NDArray[Any]
+    ) -> tuple[Mask, ...]:
+        """Return what `rail_masks` would of a block without masks, given its `extremes`.
+
+        For blocks of a fraction of a second: it looks closely at those channels only that may
+        deserve a mask.
         """
-        x = block.data[self._rows]
-        low, high = x.min(axis=1), x.max(axis=1)
-        rails = self._rails[self._rows]
         with np.errstate(invalid="ignore"):
-            known = np.isfinite(rails).all(axis=1)
-            suspect = known & ((low <= rails[:, 0]) | (high >= rails[:, 1]))
-            suspect |= ~np.isfinite(low) | ~np.isfinite(high)
-            other = np.flatnonzero(~known)
-            at_edge = (x[other] == low[other, None]) | (x[other] == high[other, None])
+            suspect = (low <= self._known[:, 0]) | (high >= self._known[:, 1])
+            if low.dtype.kind == "f":
+                suspect |= ~np.isfinite(low) | ~np.isfinite(high)
+        if len(other := self._unknown):
+            x = take_rows(block.data, self._picked)[other]
+            at_edge = (x == low[other, None]) | (x == high[other, None])
             suspect[other[np.count_nonzero(at_edge, axis=1) >= RAIL_MIN]] = True
+        if not suspect.any():
+            return ()
         rows = self._rows[suspect]
         one = np.ones(self.info.n_channels, np.int64)
         return self._masks_of(block, rows, one, one)

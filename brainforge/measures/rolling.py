@@ -21,6 +21,7 @@ from brainforge.errors import InputError
 from brainforge.info import Info
 from brainforge.kernels.rolling import RollingPlan, RollingState, psd_of, roll
 from brainforge.kernels.rolling_csd import CsdState, add_csd, band_coherence, band_csd
+from brainforge.masks import bad_samples
 from brainforge.measures.bands import BANDS, ENOUGH_EPOCHS, Bands, fit_bands
 from brainforge.measures.picks import Picks
 
@@ -111,6 +112,7 @@ class RollingMeasure:
             raise InputError(where="backend", expected="cpu", got=backend.name)
         self._picks = Picks(info, picks)
         self.names = self._picks.names
+        self._rows = {name: i for i, name in enumerate(self.names)}
         fitted = fit_bands(bands, info.sfreq)
         if not fitted:
             raise InputError(
@@ -138,9 +140,7 @@ class RollingMeasure:
                 got=f"one at {block.start}",
             )
         x = self._picks.data(block)
-        good = None
-        if block.masks:
-            good = block.good()[block.info.rows(self.names)]
+        touched, bad = bad_samples(block, self._rows)
         if block.start != self._stop:
             self._filled = -1 if block.start % self.plan.hop else 0
             self._bad[:] = 0
@@ -149,7 +149,8 @@ class RollingMeasure:
         while at < size:
             left = self.plan.hop - self._stop % self.plan.hop
             end = min(at + left, size)
-            self._take(x[:, at:end], None if good is None else good[:, at:end])
+            self._bad[touched] += np.count_nonzero(bad[:, at:end], axis=1)
+            self._take(x[:, at:end])
             at = end
 
     @property
@@ -199,15 +200,13 @@ class RollingMeasure:
         self._hop, self._bad = np.array(state["hop"]), np.array(state["bad"])
         self._filled, self._stop, self._n_added = state["at"]
 
-    def _take(self, x: F32, good: npt.NDArray[np.bool_] | None) -> None:
+    def _take(self, x: F32) -> None:
         """Take samples of one hop; -1 filled means that the hop's beginning is missing."""
         hop, n = self.plan.hop, x.shape[1]
         self._stop += n
         if self._filled >= 0:
             self._hop[:, self._filled : self._filled + n] = x
             self._filled += n
-            if good is not None:
-                self._bad += n - good.sum(axis=1)
         if self._stop % hop:
             return
         if self._filled == hop:
