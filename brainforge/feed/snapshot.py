@@ -55,20 +55,21 @@ class Snapshot:
         )
 
 
-def pack(written: float, meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Return the bytes of a snapshot: length of the JSON, the JSON, the arrays' bytes."""
-    made = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+def pack_head(
+    written: float, meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> bytes:
+    """Return what stands in front of the arrays' bytes: length of the JSON, and the JSON."""
     head = {
         "written": written,
-        "meta": dict(meta),
-        "arrays": [[name, a.dtype.str, list(a.shape)] for name, a in made.items()],
+        "meta": meta,
+        "arrays": [[name, a.dtype.str, a.shape] for name, a in arrays.items()],
     }
     text = json.dumps(head, allow_nan=False).encode()
-    return b"".join([struct.pack("<Q", len(text)), text, *(a.tobytes() for a in made.values())])
+    return struct.pack("<Q", len(text)) + text
 
 
 def unpack(data: bytes, topic: str, sequence: int, dropped: int) -> Snapshot:
-    """Return the snapshot that `pack` made."""
+    """Return the snapshot that lies in ``data``: `pack_head`, then the arrays' bytes."""
     (length,) = struct.unpack_from("<Q", data)
     head = json.loads(data[8 : 8 + length])
     at, arrays = 8 + length, {}

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from brainforge.errors import InputError
-from brainforge.feed.snapshot import ALIGN, FRAME, HEADER, MAGIC, pack
+from brainforge.feed.snapshot import ALIGN, FRAME, HEADER, MAGIC, pack_head
 
 
 class FeedWriter:
@@ -64,21 +65,28 @@ class FeedWriter:
             raise InputError(
                 where="feed", expected=f"one of {', '.join(self._places)}", got=repr(topic)
             )
-        data = pack(time.monotonic(), meta, arrays)
+        head = pack_head(time.monotonic(), meta, arrays)
+        size = len(head) + sum(a.nbytes for a in arrays.values())
         at, room = self._places[topic]
-        if len(data) + FRAME.size > room:
+        if size + FRAME.size > room:
             raise InputError(
-                where=f"feed topic {topic}", expected=f"{room} bytes at most", got=str(len(data))
+                where=f"feed topic {topic}", expected=f"{room} bytes at most", got=str(size)
             )
         number = self._sequence[topic] + 1
         slot = at + ALIGN + (number % 2) * room
         struct.pack_into("<Q", self._map, slot, 0)  # this slot is not to be read
-        self._map[slot + FRAME.size : slot + FRAME.size + len(data)] = data
-        FRAME.pack_into(self._map, slot, number, len(data))
+        place = slot + FRAME.size
+        self._map[place : place + len(head)] = head
+        place += len(head)
+        for array in arrays.values():
+            flat = np.frombuffer(self._map, np.uint8, array.nbytes, place)
+            flat.view(array.dtype).reshape(array.shape)[...] = array
+            place += array.nbytes
+        FRAME.pack_into(self._map, slot, number, size)
         struct.pack_into("<Q", self._map, at, number)
         self._sequence[topic] = number
         return number
 
     def close(self) -> None:
         """Let go of the file, which stays."""
-        self._map.close()
+        del self._map

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 #: seconds of signal between two checkpoints
 CHECKPOINT_S: Final = 10.0
-#: longest wait for new samples; a tenth of a block, so that it adds little to their age
-NAP_S: Final = 0.004
+#: pause between two looks for samples that are due, and the longest one before they are
+NAP_S, LONGEST_NAP_S = 0.004, 0.1
 #: seconds of signal that are processed at once when there is a backlog
 CATCH_UP_S: Final = 1.0
 #: topics of this process itself, and their largest size in bytes
@@ -75,7 +75,7 @@ class Worker:
         self._recorder_feed = LastingReader(self.paths.recorder_feed)
         self._ages = Ages()
         self._behind, self._held_back = False, 0
-        self._arrival = time.monotonic()
+        self._arrival, self._between = time.monotonic(), NAP_S
         self.immediate = ImmediatePath(
             self.recipe, self.info, self.backend, self._publish,
             outputs=self._give_out if spec.outlets else None,
@@ -136,8 +136,13 @@ class Worker:
             elif state in (State.STOPPING, State.ENDED, State.FAILED):
                 return
             else:
-                time.sleep(NAP_S)
+                time.sleep(self._nap())
             self._progress = time.monotonic()
+
+    def _nap(self) -> float:
+        """Return how long there is nothing to look for: packets come about evenly."""
+        due = self._arrival + self._between - time.monotonic()
+        return min(max(due, NAP_S), LONGEST_NAP_S)
 
     def _take(self, last: int) -> None:
         """Take the next piece, a larger one where there is a backlog."""
@@ -152,11 +157,18 @@ class Worker:
             self._at = stretch.stored + len(stretch.data)
             self.exact.feed(raw)
             if self._at > self._shown:
-                self._arrival = float(stretch.arrival[-1]) / 1e9
+                self._arrived(float(stretch.arrival[-1]) / 1e9)
                 self._show(raw)
                 self._shown = self._at
         if self._at - self._saved >= CHECKPOINT_S * self.info.sfreq:
             self._save()
+
+    def _arrived(self, arrival: float) -> None:
+        """Take note of a packet's arrival; the time between two is that of the shortest lately."""
+        passed = arrival - self._arrival
+        if passed > 0:
+            self._between = min(passed, 1.05 * self._between + 1e-4)
+        self._arrival = arrival
 
     def _read(self, first: int, last: int) -> list[Stretch]:
         """Return stored samples from the ring, or from the recording where they have left it."""
