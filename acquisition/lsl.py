@@ -9,6 +9,7 @@ configuration says.
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from typing import Any, Final
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from brainforge.acquisition.driver import ConnectionLost, Packet
 from brainforge.acquisition.lsl_info import info_from_description, parse_description
-from brainforge.acquisition.lsl_library import Correction, library, resolve
+from brainforge.acquisition.lsl_library import Correction, library, predicate, resolve
 from brainforge.acquisition.lsl_markers import MarkerInlets
 from brainforge.errors import InputError
 from brainforge.info import Info
@@ -41,6 +42,9 @@ ANSWER_S: Final = 0.2
 JUMP_S: Final = 0.8
 #: samples of a packet at most
 LARGEST: Final = 8192
+GONE, REPLACED = "the sender is gone", "another sender has taken its place"
+#: source ids that pylsl makes up where a sender gives none: others after every start
+GENERATED: Final = re.compile(r"-?\d{15,}")
 KEYS: Final = {"name": "name", "type": "type", "source_id": "source_id", "host": "hostname"}
 OPTIONS: Final = ("unit", "markers", "pace")
 
@@ -146,7 +150,6 @@ class LslDriver:
         self._query, self._unit, self._wanted = query, unit, markers
         self._pace_s, self._buffer_s = pace_s, buffer_s
         self._woken = threading.Event()
-        self._source_id = ""
         self._known = False
         self._began = math.inf
         self._markers: MarkerInlets | None = None
@@ -156,6 +159,7 @@ class LslDriver:
         self._inlet: Any = None
         if self._markers is not None:
             self._markers.close()
+        self._others: Any = None
         self._lost = ""
         self._last = math.nan
 
@@ -193,7 +197,8 @@ class LslDriver:
         except (self._pylsl.util.TimeoutError, self._pylsl.util.LostError) as error:
             raise ConnectionLost(str(error)) from error
         self._inlet, self._correction = inlet, correction
-        self._sfreq, self._source_id, self._known = info.sfreq, described.source_id, True
+        self._identity = described.source_id, described.host
+        self._sfreq, self._known = info.sfreq, True
         self._looked = self._seen = time.monotonic()
         self._asked = -math.inf
         return info
@@ -204,8 +209,7 @@ class LslDriver:
         there = resolve(query, LOOK_S)
         found = [s for s in there if all(getattr(s, k)() == v for k, v in self._query.items())]
         found = [s for s in found if s.nominal_srate() > 0] or found
-        if self._known:
-            found = [s for s in found if s.source_id() == self._source_id] or found
+        found = [s for s in found if self._same(s)]
         if not found:
             names = ", ".join(sorted({f"{s.name()} ({s.type()})" for s in there})[:8])
             raise ConnectionLost(
@@ -220,6 +224,15 @@ class LslDriver:
                 fix="name one of them: lsl:name=NAME,source_id=ID",
             )  # fmt: skip
         return found[0], there
+
+    def _same(self, stream: Any) -> bool:
+        """Return whether a stream can be the one we had: another device never takes over."""
+        if not self._known:
+            return True
+        source_id, host = self._identity
+        if source_id and not GENERATED.fullmatch(source_id):
+            return bool(stream.source_id() == source_id)
+        return bool(stream.hostname() == host)
 
     def receive(self, timeout: float) -> list[Packet]:
         """Return what has come; looks into the inlet at its pace.
@@ -249,9 +262,9 @@ class LslDriver:
         try:
             packets = self._pull(now)
         except self._pylsl.util.LostError as error:
-            raise ConnectionLost("the sender is gone") from error
+            raise ConnectionLost(GONE) from error
         if packets:
-            self._seen, self._asked = now, -math.inf
+            self._seen, self._asked, self._others = now, -math.inf, None
         elif now - self._seen > QUIET_S and now - self._asked > ASK_S:
             self._asked = now
             self._ask()
@@ -281,20 +294,30 @@ class LslDriver:
         jumps = np.flatnonzero(np.abs(steps - 1 / self._sfreq) > JUMP_S)
         if not len(jumps):
             return len(stamps)
-        self._ask()
+        if self._inlet.was_clock_reset():  # liblsl has gone over to another sender by itself
+            self._lost = REPLACED
+        else:
+            self._ask()
         return int(jumps[0]) if self._lost else len(stamps)
 
     def _ask(self) -> None:
         """Ask the sender for its description, where it was: a process that is gone refuses."""
         try:
             inlet = self._pylsl.StreamInlet(self._stream, 1, recover=False)
-            if inlet.info(ANSWER_S).uid() == self._stream.uid():
-                return
-            self._lost = "another sender has taken its place"
+            if inlet.info(ANSWER_S).uid() != self._stream.uid():
+                self._lost = REPLACED
         except self._pylsl.util.LostError:
-            self._lost = "the sender is gone"
+            self._lost = GONE
         except self._pylsl.util.TimeoutError:
-            return  # it hangs or the network does: silent, and perhaps back
+            self._look_for_others()
+
+    def _look_for_others(self) -> None:
+        """See whether the sender, which hangs or cannot be reached, has come back elsewhere."""
+        if self._others is None:
+            query = predicate(self._query)
+            self._others = self._pylsl.ContinuousResolver(pred=query, forget_after=2.0)
+        elif any(s.uid() != self._stream.uid() and self._same(s) for s in self._others.results()):
+            self._lost = REPLACED
 
     def close(self) -> None:
         """Unsubscribe; what waits in the inlet is given up."""

@@ -53,11 +53,15 @@ def resolve(properties: dict[str, str], timeout: float, minimum: int = 1) -> lis
     """
     pylsl = library()
     if properties:
-        predicate = " and ".join(f"{key}={_quoted(value)}" for key, value in properties.items())
-        found = pylsl.resolve_bypred(predicate, minimum=minimum, timeout=timeout)
+        found = pylsl.resolve_bypred(predicate(properties), minimum=minimum, timeout=timeout)
     else:
         found = pylsl.resolve_streams(wait_time=timeout)
     return sorted(found, key=lambda s: (s.hostname(), s.name(), s.source_id()))
+
+
+def predicate(properties: dict[str, str]) -> str:
+    """Return the XPath that streams with all these properties fulfil."""
+    return " and ".join(f"{key}={_quoted(value)}" for key, value in properties.items())
 
 
 def _quoted(text: str) -> str:

@@ -6,6 +6,7 @@ cover in part is marked slow.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 import time
@@ -272,6 +273,27 @@ def test_a_paused_sender_is_silent_but_not_lost(name: str) -> None:
     assert np.array_equal(places - places[0], written - written[0])
 
 
+@pytest.mark.slow
+def test_a_sender_that_hangs_is_replaced_by_one_that_answers(name: str) -> None:
+    with (
+        sender(name) as child,
+        open_source(f"lsl:{name}", counter_channel="COUNTER") as source,
+        Watcher(source) as watcher,
+    ):
+        watcher.until("samples")
+        child.process.send_signal(signal.SIGSTOP)
+        watcher.until("silent", 3)
+        with sender(name, first=9_000):
+            back = time.monotonic()
+            watcher.until("reconnected")
+            found = watcher.at(What.RECONNECTED) - back
+            watcher.until("samples")
+    print(f"replaced after {found:.2f} s")
+    assert found <= 10.0
+    (lost,) = watcher.of(What.LOST)
+    assert "another sender" in lost.cause
+
+
 def test_another_layout_after_a_restart_is_refused(name: str) -> None:
     labels = ["COUNTER", "A", "B", "C"]
     with (
@@ -350,17 +372,36 @@ def test_an_unknown_unit_is_asked_for(name: str, opened: list[LslDriver]) -> Non
         assert {one.open(None).channels[1].cal for one in opened[1:]} == {1e-15}
 
 
+def test_another_device_of_the_same_name_never_takes_over(
+    name: str, opened: list[LslDriver]
+) -> None:
+    with sender(name, source_id="helmet 1") as child:
+        opened.append(driver(name))
+        opened[0].open(None)
+        child.kill()
+        with pytest.raises(ConnectionLost, match="gone"):
+            collect(opened[0], 10_000)
+        opened[0].close()
+        with sender(name, source_id="helmet 2"):
+            with pytest.raises(ConnectionLost, match="no such stream"):
+                opened[0].open(None)
+            with sender(name, source_id="helmet 1"):
+                info = opened[0].open(None)
+                assert info.extra["lsl"]["source_id"] == "helmet 1"
+
+
 @pytest.mark.slow
-def test_a_sender_without_source_id_is_found_again_by_name(name: str) -> None:
+@pytest.mark.parametrize("ids", [("", ""), ("-8123456789012345", "4123456789012345678")])
+def test_a_sender_without_source_id_is_found_again_by_name(name: str, ids: tuple[str, str]) -> None:
     with (
-        sender(name, source_id="") as child,
+        sender(name, source_id=ids[0]) as child,
         open_source(f"lsl:{name}") as source,
         Watcher(source) as watcher,
     ):
         watcher.until("samples")
         child.kill()
         watcher.until("lost", 5)
-        with sender(name, source_id=""):
+        with sender(name, source_id=ids[1]):
             watcher.until("reconnected")
 
 
