@@ -1,8 +1,10 @@
 """FieldTrip-buffer clients and a server that were not written here.
 
 They are FieldTrip's own Python client as mne-realtime and EEGsynth ship it, and EEGsynth's server.
-Neither is among the requirements: the one is discontinued, the other brings twenty packages that
-this needs none of. Their files alone do: ``pip install --no-deps mne-realtime eegsynth``.
+EEGsynth is not among the requirements: it brings twenty packages that this needs none of, and lays
+folders named ``lib`` and ``module`` beside all others. Its files alone do, in a folder of their
+own:
+``pip install --no-deps --target FOLDER eegsynth``, then ``PYTHONPATH=FOLDER``.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ def folder_of(package: str) -> Path:
     try:
         return Path(str(distribution(package).locate_file("")))
     except PackageNotFoundError:
-        pytest.skip(f"no {package} here: pip install --no-deps {package}")
+        pytest.skip(
+            f"no {package} here: pip install --no-deps --target FOLDER {package}, PYTHONPATH=FOLDER"
+        )
 
 
 def load(package: str, path: str) -> ModuleType:
