@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -77,8 +77,9 @@ class Shelf:
         #: bytes in use: what lies beyond is written over
         self.size = 0
         self._placing = Lock()
-        self._known: WeakValueDictionary[int, Array] = WeakValueDictionary()
-        self._places: dict[int, Shelved] = {}
+        #: where arrays that still live were put, by their identity
+        self._kept: dict[int, tuple[ref[Array], Shelved]] = {}
+        self._most = 256
 
     def close(self) -> None:
         """Close the file; a temporary one is gone with it."""
@@ -126,12 +127,18 @@ class Shelf:
 
     def keep(self, array: Array) -> dict[str, Any]:
         """Put an array that nobody will change and return its place; the same one is put once."""
-        if self._known.get(id(array)) is not array:
-            self._known[id(array)] = array
-            self._places[id(array)] = self.put(array)
-            for gone in self._places.keys() - self._known.keys():
-                del self._places[gone]
-        return self._places[id(array)].state()
+        found = self._kept.get(id(array))
+        if found is not None and found[0]() is array:
+            return found[1].state()
+        place = self.put(array)
+        self._remember(array, place)
+        return place.state()
+
+    def _remember(self, array: Array, place: Shelved) -> None:
+        self._kept[id(array)] = (ref(array), place)
+        if len(self._kept) > self._most:
+            self._kept = {key: pair for key, pair in self._kept.items() if pair[0]() is not None}
+            self._most = 2 * len(self._kept) + 256
 
     def read(self, offset: int, dtype: Any, shape: Iterable[int]) -> Array:
         """Return the array that lies at ``offset``.
@@ -164,7 +171,7 @@ class Shelf:
             if "shelved" in state:
                 place = self.at(state)
                 array = np.asarray(place)
-                self._known[id(array)], self._places[id(array)] = array, place
+                self._remember(array, place)
                 return array
             return {k: self.filled(v) for k, v in state.items()}
         if isinstance(state, (list, tuple)):
