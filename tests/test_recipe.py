@@ -56,3 +56,27 @@ def test_a_recipe_is_found_by_name_path_or_itself(tmp_path) -> None:
     assert load_recipe(recipe) is recipe
     with pytest.raises(InputError, match="resting"):
         load_recipe("restng")
+
+
+def test_what_is_shown_live_changes_no_hash_but_is_part_of_the_recipe() -> None:
+    bare = recipe_from_toml('name = "a"')
+    live = recipe_from_toml('name = "a"\n[live]\nh_freq = 45\nfeedback = "coh"\n')
+    assert live.live.h_freq == 45.0
+    assert live.hash == bare.hash
+    assert live != bare
+    assert recipe_from_toml(live.to_toml()) == live
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("l_freq = 60\nh_freq = 45", "recipe live"),
+        ('feedback = "plv"', "live.feedback"),
+        ('feedback = "coh"\nfeedback_band = "mu"', "live.feedback_band"),
+        ("refresh_s = 1", "30 to 86400"),
+        ("zapline = true", "zapline"),
+    ],
+)
+def test_a_wrong_live_section_is_refused(line: str, told: str) -> None:
+    with pytest.raises(InputError, match=told.replace(".", r"\.")):
+        recipe_from_toml(f'name = "a"\n[live]\n{line}\n')

@@ -53,6 +53,18 @@ def test_masks():
     assert measure().rail_masks(block()) == masks
 
 
+@pytest.mark.parametrize("dtype", ["float64", "int16"])
+def test_a_quick_look_finds_the_same_masks_in_every_short_block(dtype):
+    whole, found = block(dtype=dtype), 0
+    for at in range(0, 2000, 50):
+        short = RawBlock(whole.data[:, at : at + 50], INFO, whole.start + at)
+        m = measure()
+        masks = m.quick_masks(short, *m.extremes(short))
+        assert masks == m.rail_masks(short)
+        found += len(masks)
+    assert found >= 3
+
+
 def test_result_has_signal_channels_only_and_counts():
     m = measure()
     m.update(block())
