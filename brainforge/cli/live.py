@@ -213,4 +213,6 @@ def _list(json_: bool) -> None:
             f"{rate:g} Hz" if isinstance(rate, (int, float)) else "",
             str(stream.get("about", "")),
         )
-    show(made, *unavailable)
+    found = [made] if made.row_count else ["No streams were found on this network."]
+    forms = "Written by hand: fieldtrip:HOST:PORT, tcp:HOST:PORT, unix:PATH, replay:PATH, phantom"
+    show(*found, *unavailable, forms)

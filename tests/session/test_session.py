@@ -128,7 +128,7 @@ def test_what_dies_is_replaced(
             struck.append(pid)
             os.kill(pid, how)
 
-    session, view = run(spec_of(recorded, tmp_path), strike)
+    _session, view = run(spec_of(recorded, tmp_path), strike)
     assert [d.name for d in view.restarts] == [victim]
     assert struck
     assert verify_archive(tmp_path / "s.zarr")["ok"]
