@@ -99,10 +99,10 @@ class CounterSequencer:
             markers = packet.markers if b == len(counters) else ()
             cut = None if stamps is None else stamps[a:b]
             run = Run(int(counters[a]), packet.data[a:b], packet.arrival, cut, markers)
-            items += self._take(run)
+            items += self._take(run, "" if a else packet.cause)
         return items
 
-    def _take(self, run: Run) -> list[Item]:
+    def _take(self, run: Run, cause: str) -> list[Item]:
         if self._next is None:
             return self._first(run)
         items: list[Item] = []
@@ -115,6 +115,8 @@ class CounterSequencer:
             items.append(self._moment("the counter wraps", modulus=self._unwrapper.modulus))
         if first == self._next and not self._hold and not self._doubt.runs:
             return items + self._place(run)
+        if cause and first > self._next:
+            return items + self._announced(run, cause)
         ahead = first - max(self._next, self._seen)
         if run.stop > self._next and not self._pace.leaps(run, ahead, idle):
             early = ahead - idle > self._most_early
@@ -126,6 +128,12 @@ class CounterSequencer:
             items += self._close_doubt(lone=False)
         self._doubt.runs.append(run)
         return items + (self._anew() if self._pace.dated(run) else self._judge(run.arrival))
+
+    def _announced(self, run: Run, cause: str) -> list[Item]:
+        """Place a run of which the sender knows why nothing comes before it."""
+        items = self.finish()
+        self._cause = cause
+        return items + self._insert(run) + self._give_up_all()
 
     def _first(self, run: Run) -> list[Item]:
         """Begin with a run; the stream may have been left by somebody who had no counter."""

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from brainforge.acquisition.by_counter import CounterSequencer
 from brainforge.acquisition.driver import Ended, Packet
+from brainforge.acquisition.notice import Notice, What
 from brainforge.acquisition.replay_driver import RecordingDriver, driver
 from brainforge.archive.writer import import_recording
 from brainforge.errors import InputError, ReadError
@@ -153,3 +155,17 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_speed_that_is_none_is_refused(speed: str) -> None:
     with pytest.raises(InputError, match="speed: expected a number above 0, or max"):
         driver(f"x.fif,speed={speed}")
+
+
+def test_behind_a_gap_whose_cause_is_told_nothing_waits() -> None:
+    sequencer = CounterSequencer(100.0)
+    items = []
+    for packet in played(playing()):
+        items += sequencer.push(packet)
+        # not even for a moment, in case it was overtaken
+        assert sequencer.due() == np.inf
+    gaps = [(i.what, i.start, i.stop, i.cause) for i in items if isinstance(i, Notice)]
+    assert gaps == [
+        (What.GAP, 200, 212, "dropped"),
+        (What.GAP, 800, 801, "switched off"),
+    ]
