@@ -30,6 +30,10 @@ class Lab:
     script: dict = field(default_factory=dict)
     spec: dict = field(default_factory=dict)
     processes: list = field(default_factory=list)
+    feed: Path | None = None
+
+    def __post_init__(self):
+        self.feed = self.feed or self.folder / "recorder.feed"
 
     @property
     def out(self):
@@ -38,10 +42,6 @@ class Lab:
     @property
     def live(self):
         return self.out / "live"
-
-    @property
-    def feed(self):
-        return self.folder / "recorder.feed"
 
     def write_spec(self, **fields):
         path = self.folder / "spec.json"

@@ -30,9 +30,11 @@ def make_info(n_channels=4, sfreq=1000.0):
 
 
 def value(start, stop, n_channels):
-    """Return samples [start, stop), axes (sample, channel), int32."""
-    index = np.arange(start, stop, dtype=np.int32)[:, None]
-    data = index * 16 + np.arange(n_channels, dtype=np.int32)
+    """Return samples [start, stop), axes (sample, channel), int32; they look like noise."""
+    index = np.arange(start, stop, dtype=np.uint32)[:, None]
+    mixed = index * np.uint32(747796405) + np.arange(n_channels, dtype=np.uint32) * 40503
+    mixed = (mixed ^ mixed >> 15) * np.uint32(0x45D9F3B)
+    data = ((mixed ^ mixed >> 15) & 0xFFFF).astype(np.int32)
     data[:, 0] = np.where(index[:, 0] % 100 >= 90, 5, 0)  # a pulse every tenth of a second
     return data
 
