@@ -1,8 +1,8 @@
 """ClockFit: offset, drift, jitter and steps of one clock against another, in O(1) memory.
 
 A two-state Kalman filter (offset and drift, both allowed to wander slowly) whose measurement
-noise is learned as it goes. Outliers weigh less the further out they are (Huber); many outliers
-that agree with each other are a step and move the offset at once.
+noise is learned as it goes. Outliers weigh less the further out they are; many that agree with
+each other for a while are a step and move the offset at once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Final
 
 #: a measurement this many standard deviations out begins to weigh less
 OUTLIER: Final = 3.0
-#: this many agreeing outliers one after another are a step
+#: this many agreeing outliers one after another, over this many seconds, are a step
 AGREEING: Final = 8
+LASTING_S: Final = 0.25
 #: how fast drift wanders, per square root of a second: a ppm within half an hour
 WANDER: Final = 2.5e-8
 #: standard deviation of the drift before anything is known
@@ -22,6 +23,8 @@ DRIFT_SD: Final = 3e-4
 MEMORY: Final = 2000
 #: no clock is read more finely, seconds
 FINEST: Final = 2e-7
+
+_NONE: Final = (0, math.inf, -math.inf, 0.0, 0.0)
 
 
 class ClockFit:
@@ -52,7 +55,8 @@ class ClockFit:
         self._x = self._offset = 0.0
         self._variance = jitter_s**2
         self._p = (math.inf, 0.0, drift_sd**2)
-        self._outliers: list[float] = []
+        # outliers one after another: how many, least, largest, sum, `y` of the first
+        self._out = _NONE
 
     @property
     def jitter(self) -> float:
@@ -98,11 +102,11 @@ class ClockFit:
         noise = self._variance
         far = abs(residual) / (OUTLIER * scale)
         if far > 1.0:
-            noise *= far
-            if self._is_step(residual, scale):
+            noise *= far * far
+            if self._is_step(residual, y):
                 return residual
         else:
-            self._outliers.clear()
+            self._out = _NONE
         total = a + noise
         gain_offset, gain_drift = a / total, b / total
         self._offset += gain_offset * residual
@@ -115,23 +119,26 @@ class ClockFit:
         self._variance = max(self._variance, FINEST**2)
         return residual
 
-    def _is_step(self, residual: float, scale: float) -> bool:
-        out = self._outliers
-        if out and (out[-1] > 0) != (residual > 0):
-            out.clear()
-        out.append(residual)
-        if len(out) < AGREEING:
+    def _is_step(self, residual: float, y: float) -> bool:
+        """Take an outlier; return whether it shows, with those before it, that ``y`` stepped."""
+        n, low, high, total, since = self._out
+        if n and (total > 0) != (residual > 0):
+            n, low, high, total, since = _NONE
+        n, total, since = n + 1, total + residual, since if n else y
+        low, high = min(low, residual), max(high, residual)
+        self._out = (n, low, high, total, since)
+        mean = total / n
+        if n < AGREEING or y - since < LASTING_S:
             return False
-        mean = sum(out) / len(out)
-        agree = max(out) - min(out) < 0.5 * abs(mean)
-        out.clear()
-        if agree:
-            self.step(mean)
-        return agree
+        if high - low > max(0.1 * abs(mean), 8 * self.jitter):
+            self._out = _NONE
+            return False
+        self.step(mean)
+        return True
 
     def step(self, size: float) -> None:
         """Move the line by ``size`` seconds, as the clock has."""
         self._offset += size
         self._p = (max(self._p[0], self._variance), self._p[1], self._p[2])
-        self._outliers.clear()
+        self._out = _NONE
         self.steps += 1
