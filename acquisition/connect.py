@@ -37,7 +37,9 @@ class Scheme:
 
 SCHEMES: Final = {
     "lsl": Scheme("brainforge.acquisition.lsl", "lsl:NAME", extra="lsl"),
-    "fieldtrip": Scheme("brainforge.acquisition.fieldtrip.driver", "fieldtrip:HOST:PORT", True),
+    "fieldtrip": Scheme(
+        "brainforge.acquisition.fieldtrip.driver", "fieldtrip:HOST:PORT[,KEY=VALUE,...]", True
+    ),
     "tcp": Scheme("brainforge.acquisition.tcp", "tcp:HOST:PORT", True),
     "unix": Scheme("brainforge.acquisition.tcp", "unix:PATH"),
     "replay": Scheme("brainforge.acquisition.replay_driver", "replay:PATH"),
@@ -93,7 +95,7 @@ def make_driver(text: str, **options: Any) -> Driver:
     if entry is None:
         raise _refuse(text, f"{scheme!r}" if scheme else "nothing")
     if entry.host_port:
-        split_host_port(address, text)
+        split_host_port(address.partition(",")[0], text)  # options may follow
     elif not address and not entry.form.startswith(f"{scheme}["):
         raise _refuse(text, f"nothing behind {scheme}:")
     module = _load(scheme, text)

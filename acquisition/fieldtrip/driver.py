@@ -321,7 +321,6 @@ def driver(address: str, **options: Any) -> FieldTripDriver:
     Parameters
     ----------
     address : str
-        The port may be left out (1972).
     **options
         Fields of `Options`; what stands in the address goes before.
 
@@ -331,7 +330,8 @@ def driver(address: str, **options: Any) -> FieldTripDriver:
         No address, or an option that there is not.
     """
     place, *pairs = address.split(",")
-    host, _, port = place.rpartition(":") if ":" in place else (place, "", str(PORT))
+    host, _, port = place.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise InputError(
             where="source", expected="fieldtrip:HOST:PORT", got=repr(f"fieldtrip:{address}")
@@ -347,6 +347,17 @@ def driver(address: str, **options: Any) -> FieldTripDriver:
             )
         given[key] = value
     return FieldTripDriver(host, int(port), Options(**_typed(given)))
+
+
+def discover() -> list[dict[str, Any]]:
+    """Return the buffer on this machine's usual port, where there is one with a header."""
+    try:
+        with Client("127.0.0.1", PORT, timeout=0.5) as client:
+            header = client.get_header()
+    except (OSError, Refused, InputError):
+        return []
+    source = f"fieldtrip:127.0.0.1:{PORT}"
+    return [{"source": source, "channels": header.n_channels, "rate_hz": header.sfreq}]
 
 
 def _typed(given: dict[str, Any]) -> dict[str, Any]:

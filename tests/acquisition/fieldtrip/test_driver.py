@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from brainforge.acquisition import fieldtrip
+from brainforge.acquisition.connect import make_driver
 from brainforge.acquisition.driver import ConnectionLost, Packet
 from brainforge.acquisition.fieldtrip.client import Client
 from brainforge.acquisition.fieldtrip.codec import Command
-from brainforge.acquisition.fieldtrip.driver import FieldTripDriver, driver
+from brainforge.acquisition.fieldtrip.driver import FieldTripDriver, discover, driver
 from brainforge.acquisition.fieldtrip.events import Event
 from brainforge.acquisition.live_source import LiveSource, Piece, Position
 from brainforge.acquisition.notice import Notice, What
@@ -258,7 +259,7 @@ def test_what_is_no_buffer() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", ":1972", "host:0", "host:70000", "host:x", "host:1972,unit=mT", "h:1,color=red",
+    ["", "host", ":1972", "host:0", "host:70000", "host:x", "host:1972,unit=mT", "h:1,color=red",
      "h:1,unit", "h:1,kind=brain", "h:1,scale=-1", "h:1,scale=x"],
 )  # fmt: skip
 def test_addresses_that_are_refused(address) -> None:
@@ -267,9 +268,20 @@ def test_addresses_that_are_refused(address) -> None:
 
 
 def test_addresses() -> None:
-    assert driver("box").name == "fieldtrip:box:1972"
     assert driver("box:7").name == "fieldtrip:box:7"
     assert driver("box:7,unit=fT,neuromag=off", kind="mag").name == "fieldtrip:box:7"
+    assert driver("[::1]:7").name == "fieldtrip:::1:7"
+    assert make_driver("fieldtrip:box:7,unit=fT").name == "fieldtrip:box:7"
+    with pytest.raises(InputError, match="port"):
+        make_driver("fieldtrip:box")
+
+
+def test_discovery(buffer, monkeypatch) -> None:
+    box = buffer()
+    monkeypatch.setattr(fieldtrip.driver, "PORT", box.server.address[1])
+    assert discover() == []
+    box.writer(sfreq=500.0)
+    assert discover() == [{"source": f"fieldtrip:{box.address}", "channels": 4, "rate_hz": 500.0}]
 
 
 # the whole of it: LiveSource on top
@@ -313,14 +325,13 @@ def test_ledger_of_a_slow_reader_is_exact(buffer) -> None:
         for k in range(0, 5000, 250):
             writer.put_data(data[k : k + 250])
 
-    pieces, rest = stream(box, act)
+    pieces, rest = stream(box, act, position=Position(0, 0))
     gaps = [i for i in rest if isinstance(i, Notice) and i.what is What.GAP]
     assert all(gap.exact for gap in gaps)
     stored = sum(p.block.data.shape[1] for p in pieces)
     assert stored + sum(gap.stop - gap.start for gap in gaps) == 5000
-    first = pieces[0].counter
     for piece in pieces:
-        assert piece.block.start == piece.counter - first
+        assert piece.block.start == piece.counter
         stop = piece.counter + piece.block.data.shape[1]
         assert np.array_equal(piece.block.data.T, data[piece.counter : stop])
 
