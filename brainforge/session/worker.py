@@ -51,8 +51,11 @@ NAP_S, LONGEST_NAP_S = 0.004, 0.1
 CATCH_UP_S: Final = 1.0
 #: topics of this process itself, and their largest size in bytes
 OWN_TOPICS: Final = {"beat": 4096}
-#: a backlog of more than this many seconds is caught up with before anything is shown
+#: a backlog of more than so many seconds is caught up with, and seconds between the glimpses of it
 BEHIND_S: Final = 0.5
+GLIMPSE_S: Final = 0.25
+#: values whose newest sample is older are stale
+STALE_S: Final = 1.0
 
 
 class Worker:
@@ -75,6 +78,7 @@ class Worker:
         self._recorder_feed = LastingReader(self.paths.recorder_feed)
         self._ages = Ages()
         self._behind, self._held_back = False, 0
+        self._shown_at: dict[str, float] = {}
         self._arrival, self._between = time.monotonic(), NAP_S
         self.immediate = ImmediatePath(
             self.recipe, self.info, self.backend, self._publish,
@@ -197,15 +201,19 @@ class Worker:
     def _publish(
         self, topic: str, meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
     ) -> None:
-        """Publish a snapshot; while a backlog is caught up with nothing old is shown."""
+        """Publish a snapshot; of a backlog that is caught up with only a few are shown."""
+        now = time.monotonic()
         if self._behind and topic != "layout":
-            self._held_back += 1
-            return
-        extra: dict[str, Any] = {}
+            if now - self._shown_at.get(topic, 0.0) < GLIMPSE_S:
+                self._held_back += 1
+                return
+            self._shown_at[topic] = now
+        age = now - float(meta["arrival"])
+        extra: dict[str, Any] = {"stale": age > STALE_S}
         if topic == "traces":
-            self._ages.add(time.monotonic() - self._arrival)
+            self._ages.add(age)
         if topic == "status":
-            extra = self._status()
+            extra |= self._status()
             self._tell_outlets(meta)
         self._feed.publish(topic, {**meta, **extra}, arrays)
 

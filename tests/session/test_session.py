@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,16 +45,15 @@ def spec_of(recorded: Path, tmp_path: Path, **fields: object) -> SessionSpec:
 
 def run(
     spec: SessionSpec, at: Callable[[Session, View], None] = lambda s, v: None, limit: float = 120
-) -> tuple[Session, View]:
-    """Run a session to its end, calling ``at`` at every look."""
+) -> tuple[View, dict[str, Any]]:
+    """Run a session to its end, calling ``at`` at every look; return the last view and outcome."""
     with Session(spec) as session:
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             view = session.poll()
             if view.phase in ("done", "failed"):
                 assert view.phase == "done", session.paths.scratch
-                session.last_outcome = session.outcome()
-                return session, view
+                return view, session.outcome()
             at(session, view)
             time.sleep(0.02)
     raise AssertionError(f"not done in {limit} s, {view.phase}: {view.recorder}")
@@ -93,8 +94,8 @@ def test_a_session_leaves_recording_and_findings(recorded: Path, tmp_path: Path)
             seen.setdefault(topic, set()).add(snapshot.sequence)
 
     spec = spec_of(recorded, tmp_path)
-    session, view = run(spec, look)
-    assert not session.paths.scratch.exists()
+    view, outcome = run(spec, look)
+    assert not spec.paths.scratch.exists()
     ledger = verify_archive(tmp_path / "s.zarr")
     assert ledger["ok"]
     assert ledger["received"] == ledger["stored"] + sum(
@@ -109,7 +110,7 @@ def test_a_session_leaves_recording_and_findings(recorded: Path, tmp_path: Path)
     assert not view.restarts
     for topic in ("layout", "traces", "spectra", "topographies", "connectivity", "status"):
         assert seen.get(topic), f"nothing was shown of {topic}: {seen.keys()}"
-    sys.stdout.write(json.dumps(session.last_outcome["timings"], indent=1))
+    sys.stdout.write(json.dumps(outcome["timings"], indent=1))
 
 
 @pytest.mark.parametrize("victim", ["pipeline", "recorder"])
@@ -128,11 +129,22 @@ def test_what_dies_is_replaced(
             struck.append(pid)
             os.kill(pid, how)
 
-    _session, view = run(spec_of(recorded, tmp_path), strike)
+    view, _ = run(spec_of(recorded, tmp_path), strike)
     assert [d.name for d in view.restarts] == [victim]
     assert struck
     assert verify_archive(tmp_path / "s.zarr")["ok"]
     # a replay can be asked for what was missed, so not even the recorder's death costs samples
+    same_samples(tmp_path / "s.zarr", recorded)
+    same_findings(tmp_path / "s-results", tmp_path / "s.zarr")
+
+
+def test_a_burst_costs_the_watchers_and_not_the_recording(recorded: Path, tmp_path: Path) -> None:
+    """As fast as the source can send: nothing is lost, and what is not shown is counted."""
+    _, outcome = run(replace(spec_of(recorded, tmp_path), options={"speed": "max"}))
+    said = outcome["live"]
+    print(said["held_back"], said["age"])
+    assert said["held_back"] > 100
+    assert said["age"]["n"] > 0, "a glimpse now and then"
     same_samples(tmp_path / "s.zarr", recorded)
     same_findings(tmp_path / "s-results", tmp_path / "s.zarr")
 
