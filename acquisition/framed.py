@@ -7,9 +7,8 @@ head and of its payload have been compared; what does not fit is skipped until t
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -19,10 +18,10 @@ from brainforge.errors import InputError
 
 MAGIC: Final = b"BFLV"
 VERSION: Final = 1
-#: magic, version, kind, zero, payload length, CRC-32C of the payload
-_START: Final = struct.Struct("<4sBBHII")
+#: magic, version, kind, zero, payload length, CRC-32C of the payload, CRC-32C of all before
+_HEAD: Final = struct.Struct("<4sBBHIII")
+HEAD: Final = _HEAD.size
 _CRC: Final = struct.Struct("<I")
-HEAD: Final = _START.size + _CRC.size
 _DATA: Final = struct.Struct("<QdIHBB")
 _MARKER: Final = struct.Struct("<QqH")
 _STAMP: Final = struct.Struct("<d")
@@ -30,6 +29,7 @@ _PONG: Final = struct.Struct("<dd")
 _COUNTER: Final = struct.Struct("<Q")
 #: types of samples, little-endian, by their number on the wire
 DTYPES: Final = ("int16", "int32", "float32", "float64")
+_TYPES: Final = tuple(np.dtype(name).newbyteorder("<") for name in DTYPES)
 #: in RESUME: only what comes from now on
 FROM_NOW: Final = 2**64 - 1
 #: no marker label is longer
@@ -60,16 +60,14 @@ class FrameError(ValueError):
     """A frame arrived whole but what it says makes no sense."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame whose checksums were right. ``kind`` may be one that is not in `Kind`."""
 
     kind: int
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(NamedTuple):
     """Samples of a DATA frame.
 
     Parameters
@@ -87,8 +85,7 @@ class Data:
     samples: npt.NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class MarkerData:
+class MarkerData(NamedTuple):
     """A MARKER frame: a trigger at the sample with this counter."""
 
     counter: int
@@ -98,9 +95,9 @@ class MarkerData:
 
 def crc32c(*parts: bytes) -> int:
     """Return the CRC-32C (Castagnoli) of bytes that follow each other."""
-    value = 0
-    for part in parts:
-        value = int(google_crc32c.extend(value, part))
+    value: int = google_crc32c.value(parts[0]) if parts else 0
+    for part in parts[1:]:
+        value = google_crc32c.extend(value, part)
     return value
 
 
@@ -117,8 +114,8 @@ def encode(kind: Kind, *parts: bytes) -> bytes:
         raise InputError(
             where=f"{kind.name} frame", expected=f"at most {LIMITS[kind]} bytes", got=str(length)
         )
-    start = _START.pack(MAGIC, VERSION, kind, 0, length, crc32c(*parts))
-    return b"".join((start, _CRC.pack(crc32c(start)), *parts))
+    head = _HEAD.pack(MAGIC, VERSION, kind, 0, length, crc32c(*parts), 0)[: -_CRC.size]
+    return b"".join((head, _CRC.pack(crc32c(head)), *parts))
 
 
 def encode_data(data: Data) -> bytes:
@@ -126,8 +123,7 @@ def encode_data(data: Data) -> bytes:
     n_samples, n_channels = data.samples.shape
     code = DTYPES.index(data.samples.dtype.name)
     head = _DATA.pack(data.counter, data.stamp, n_samples, n_channels, code, 0)
-    little = data.samples.astype(data.samples.dtype.newbyteorder("<"), copy=False)
-    return encode(Kind.DATA, head, little.tobytes())
+    return encode(Kind.DATA, head, data.samples.astype(_TYPES[code], copy=False).tobytes())
 
 
 def encode_marker(marker: MarkerData) -> bytes:
@@ -173,9 +169,9 @@ def read_data(payload: bytes) -> Data:
     if len(payload) < _DATA.size:
         raise FrameError(f"{len(payload)} bytes are no DATA")
     counter, stamp, n_samples, n_channels, code, _ = _DATA.unpack_from(payload)
-    if code >= len(DTYPES) or counter + n_samples > 2**63:
+    if code >= len(_TYPES) or counter + n_samples > 2**63:
         raise FrameError(f"type {code} and counter {counter}")
-    dtype = np.dtype(DTYPES[code]).newbyteorder("<")
+    dtype = _TYPES[code]
     expected = n_samples * n_channels * dtype.itemsize
     if expected == 0 or len(payload) - _DATA.size != expected:
         raise FrameError(f"{len(payload)} bytes for {n_samples} x {n_channels} of {dtype}")
@@ -289,8 +285,8 @@ class FrameReader:
 
     def _checked(self, head: bytes) -> tuple[int, int, int]:
         """Return (kind, length, crc) of a head; kind -1 where it cannot be believed."""
-        _, version, kind, zero, length, crc = _START.unpack_from(head)
-        if crc32c(head[: _START.size]) != _CRC.unpack_from(head, _START.size)[0]:
+        _, version, kind, zero, length, crc, own = _HEAD.unpack(head)
+        if crc32c(head[: -_CRC.size]) != own:
             return -1, 0, 0
         if version != VERSION:
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections import deque
@@ -248,12 +249,14 @@ class FramedDriver:
 
     def _data(self, data: framed.Data) -> Packet:
         assert self._hello is not None, "samples before a HELLO"
-        steps = np.arange(len(data.samples), dtype=np.int64)
-        counters = steps + data.counter
+        n = len(data.samples)
+        counters = np.arange(data.counter, data.counter + n, dtype=np.int64)
         if self.counter_bits is not None:
             counters &= (1 << self.counter_bits) - 1
         first = data.stamp - self._clock.offset
-        stamps = steps / self._hello.info.sfreq + first if np.isfinite(first) else None
+        stamps = None
+        if math.isfinite(first):
+            stamps = np.arange(n) / self._hello.info.sfreq + first
         return Packet(data.samples, self._link.heard, counters, stamps, self._taken_markers())
 
     def _taken_markers(self) -> tuple[Marker, ...]:
