@@ -88,9 +88,10 @@ def payload_of(
         "result": _result(spec),
         "live": outcome.get("live"),
         "restarts": outcome["restarts"],
+        "trouble": outcome["trouble"],
         "timings": {**timings, "session_s": time.monotonic() - begun},
     }
-    if outcome["recorder_code"] == ExitCode.PART or not complete:
+    if outcome["recorder_code"] != ExitCode.DONE or outcome["trouble"] or not complete:
         return payload, ExitCode.PART
     return payload, ExitCode.DONE
 

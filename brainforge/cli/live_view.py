@@ -33,6 +33,10 @@ def line(view: View) -> str:
         parts += [f"age {age_text(status)}", f"heart {_heart(status)}"]
     if said.get("alarm"):
         parts.append(f"ALARM: {said['alarm']}")
+    if view.trouble:
+        parts.append(f"TROUBLE: {view.trouble}")
+    if view.phase == "finishing":
+        parts.append(_stage(view))
     if view.restarts:
         parts.append(f"{len(view.restarts)} restarts")
     return ", ".join(parts)
@@ -44,7 +48,8 @@ def screen(view: View) -> RenderableType:
     from rich.panel import Panel
     from rich.text import Text
 
-    style = "bold red" if view.stale or view.recorder.get("alarm") else "bold green"
+    bad = view.stale or view.trouble or view.recorder.get("alarm")
+    style = "bold red" if bad else "bold green"
     head = Text(_headline(view), style=style)
     body: list[RenderableType] = [head, _samples(view), _health(view)]
     bands = band_rows(status_of(view))
@@ -53,7 +58,8 @@ def screen(view: View) -> RenderableType:
     notices = _notices(view)
     if notices:
         body.append(notices)
-    body.append(Text("Ctrl-C ends the session and writes the report", style="dim"))
+    if view.phase in ("starting", "live"):
+        body.append(Text("Ctrl-C ends the session and writes the report", style="dim"))
     return Panel(Group(*body), title="Brain-Forge live", title_align="left")
 
 
@@ -88,8 +94,20 @@ def _headline(view: View) -> str:
         return f"NO DATA for {view.silent_s:.1f} s: everything below is old"
     if said.get("alarm"):
         return f"ALARM: {said['alarm']}"
+    if view.trouble:
+        return view.trouble
+    if view.phase == "finishing":
+        return f"finishing: {_stage(view)}"
     counted = "exact, by a counter" if said.get("exact") else "estimated from time stamps"
     return f"{view.phase}: {said.get('source', '')} (gaps {counted})"
+
+
+def _stage(view: View) -> str:
+    """Return how far the end is, in words."""
+    progress = view.topics.get("progress")
+    if progress is None:
+        return "the last samples"
+    return f"{progress.meta['stage']}, {100 * progress.meta['share']:.0f} %"
 
 
 def _samples(view: View) -> RenderableType:
@@ -206,6 +224,8 @@ def end_lines(payload: Mapping[str, Any]) -> Iterator[Any]:
             f"{len(ledger['gaps'])} gaps, {ledger['received']} in all; "
             f"{'whole' if ledger['ok'] else 'DAMAGED'}"
         )
+    if payload["trouble"]:
+        yield f"note: {payload['trouble']}"
     for restart in payload["restarts"]:
         yield f"note: the {restart['process']} {restart['why']} and was started again"
     timings = payload["timings"]

@@ -26,12 +26,15 @@ def finish(worker: Worker) -> None:
     begun = time.monotonic()
     last = worker.last_arrival
     # what is told of the recording besides its samples is in the archive, a moment later
-    result = worker.exact.finish(lambda: Account.of(finished_archive(worker.paths.archive)))
+    result = worker.exact.finish(
+        lambda: Account.of(finished_archive(worker.paths.archive)), worker.tell
+    )
     found = time.monotonic()
     live = worker.live_part()
     outputs = write_outputs(
-        result, worker.paths.results, archive=str(worker.paths.archive), live=live
-    )
+        result, worker.paths.results, archive=str(archive), live=live,
+        progress=worker.tell,
+    )  # fmt: skip
     written = time.monotonic()
     document = {
         "outputs": outputs,

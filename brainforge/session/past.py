@@ -121,7 +121,7 @@ class Whole:
     archive : Path
     """
 
-    state = State.ENDED
+    state, heartbeat = State.ENDED, 0
 
     def __init__(self, archive: Path) -> None:
         _, _, _, layout = read_parts(archive)

@@ -9,16 +9,18 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from brainforge.acquisition.recorder.repair import repair
 from brainforge.acquisition.ring import Ring, State
 from brainforge.errors import BrainForgeError, InputError, OutputError
 from brainforge.feed import LastingReader, Snapshot
 from brainforge.session.child import Child, Death
+from brainforge.session.header import is_finished
 from brainforge.session.spec import SessionSpec
 
 #: seconds without a sign of life after which a process counts as hung
@@ -44,6 +46,8 @@ class View:
     phase : str
         starting, live, finishing, done or failed.
     restarts : tuple of Death
+    trouble : str
+        Why a part of the session has been given up; empty while all is well.
     """
 
     recorder: dict[str, Any]
@@ -52,6 +56,7 @@ class View:
     silent_s: float | None
     phase: str
     restarts: tuple[Death, ...]
+    trouble: str = ""
 
 
 class Session:
@@ -79,8 +84,8 @@ class Session:
         self._ring: Ring | None = None
         self._restarts: list[Death] = []
         self._stopped_at: float | None = None
-        self._ended_s: dict[str, float] = {}
-        self._failure: str | None = None
+        #: why a part of the session has been given up
+        self.trouble = ""
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
@@ -160,28 +165,45 @@ class Session:
         Raises
         ------
         BrainForgeError
-            A process was refused, or dies again and again; what was recorded is kept.
+            The recorder was refused, or dies again and again before anything is recorded.
         """
-        for child in self._children:
-            death = child.poll()
-            if death is not None:
-                self._restarts.append(death)
-            if not child.running and child.name not in self._ended_s:
-                self._ended_s[child.name] = time.monotonic()
+        self._look_after(self._recorder, self._finish_for_it)
         if self._recorder.code == 2:
-            raise self._refusal(self._recorder)
-        if self._pipeline is not None and self._pipeline.code == 2:
-            raise self._refusal(self._pipeline)
+            raise Refused(self._said(self._recorder))
+        if self._pipeline is not None:
+            self._look_after(self._pipeline, self._do_without_it)
         return self.view()
 
-    def _refusal(self, child: Child) -> BrainForgeError:
+    def _look_after(self, child: Child, give_up: Callable[[str], None]) -> None:
+        try:
+            death = child.poll()
+        except BrainForgeError as error:
+            give_up(str(error))
+            return
+        if death is not None:
+            self._restarts.append(death)
+        if child is self._pipeline and child.code == 2 and not self.trouble:
+            give_up(self._said(child))
+
+    def _do_without_it(self, why: str) -> None:
+        """Go on recording when the pipeline is refused, or dies again and again."""
+        self.trouble = f"not analysed any more, recording goes on: {why}"
+
+    def _finish_for_it(self, why: str) -> None:
+        """Finish what the recorder has left when it dies again and again."""
+        if not (self.paths.archive / "live").exists():
+            raise BrainForgeError(why)
+        repair(self.paths.archive)
+        self.trouble = f"the recording has ended early: {why}"
+
+    def _said(self, child: Child) -> str:
         words = child.last_words().removeprefix("error: ")
-        return _Refused(words or f"the {child.name} was refused and did not say why")
+        return words or f"the {child.name} was refused and did not say why"
 
     def view(self) -> View:
         """Return what can be seen now, without looking after anything."""
         said = self._recorder_feed.latest("recorder")
-        self._pipeline_feed.latest("status")
+        self._pipeline_feed.latest("beat")  # opens the feed, so that its topics are known
         topics = {
             topic: snapshot
             for topic in self._pipeline_feed.topics
@@ -196,6 +218,7 @@ class Session:
             silent_s=silent,
             phase=self.phase,
             restarts=tuple(self._restarts),
+            trouble=self.trouble,
         )
 
     def _silent_s(self) -> float | None:
@@ -210,7 +233,7 @@ class Session:
     def phase(self) -> str:
         """Where the session is: starting, live, finishing, done or failed."""
         if not any(child.running for child in self._children):
-            return "done" if all(child.code in (0, 3) for child in self._children) else "failed"
+            return "done" if is_finished(self.paths.archive) else "failed"
         ring = self._attached()
         if not self._recorder.running or self._stopped_at is not None:
             return "finishing"
@@ -242,6 +265,7 @@ class Session:
         return {
             **found,
             "recorder_code": self._recorder.code,
+            "trouble": self.trouble,
             "restarts": [{"process": d.name, "why": d.why} for d in self._restarts],
         }
 
@@ -256,7 +280,7 @@ class Session:
             while self._recorder.running and time.monotonic() < deadline:
                 self._recorder.poll()
                 time.sleep(0.02)
-        done = bool(self._children) and self.phase == "done"
+        done = bool(self._children) and self.phase == "done" and not self.trouble
         for child in self._children:
             child.kill()
         for feed in (self._recorder_feed, self._pipeline_feed):
@@ -268,7 +292,7 @@ class Session:
             shutil.rmtree(self.paths.scratch, ignore_errors=True)
 
 
-class _Refused(BrainForgeError):
-    """A process of the session was refused what it was asked to do."""
+class Refused(BrainForgeError):
+    """The recorder was refused what it was asked to do."""
 
     exit_code = 2

@@ -36,7 +36,7 @@ from brainforge.readers.events import trigger_names
 from brainforge.recipe import load_recipe
 from brainforge.session.ages import Ages
 from brainforge.session.finishing import finish, finished_archive
-from brainforge.session.header import Header, wait_for_header
+from brainforge.session.header import Header, is_finished, wait_for_header
 from brainforge.session.past import Past, Whole
 from brainforge.session.spec import SessionSpec
 
@@ -50,10 +50,12 @@ NAP_S, LONGEST_NAP_S = 0.004, 0.1
 #: seconds of signal that are processed at once when there is a backlog
 CATCH_UP_S: Final = 1.0
 #: topics of this process itself, and their largest size in bytes
-OWN_TOPICS: Final = {"beat": 4096}
+OWN_TOPICS: Final = {"beat": 4096, "progress": 4096}
 #: a backlog of more than so many seconds is caught up with, and seconds between the glimpses of it
 BEHIND_S: Final = 0.5
 GLIMPSE_S: Final = 0.25
+#: a recorder that has been silent for so many seconds may be gone
+GONE_S: Final = 3.0
 #: values whose newest sample is older are stale
 STALE_S: Final = 1.0
 
@@ -134,14 +136,21 @@ class Worker:
     def run(self) -> None:
         """Process until the recorder has ended and every sample has been taken."""
         while True:
-            state, last = self.ring.state, self.ring.received
+            over, last = self._over(), self.ring.received
             if last > self._at:
                 self._take(last)
-            elif state in (State.STOPPING, State.ENDED, State.FAILED):
+            elif over:
                 return
             else:
                 time.sleep(self._nap())
             self._progress = time.monotonic()
+
+    def _over(self) -> bool:
+        """Return whether nothing more will come: the recorder says so, or is gone for good."""
+        if self.ring.state in (State.STOPPING, State.ENDED, State.FAILED):
+            return True
+        silent = time.monotonic() - self.ring.heartbeat / 1e9
+        return silent > GONE_S and is_finished(self.paths.archive)
 
     def _nap(self) -> float:
         """Return how long there is nothing to look for: packets come about evenly."""
@@ -250,6 +259,11 @@ class Worker:
     def beat(self) -> None:
         """Say that the process lives and when its loop last moved on."""
         self._feed.publish("beat", {"progress": self._progress, "stored": self._at})
+
+    def tell(self, stage: str, share: float) -> None:
+        """Say how far the end of the session is: the stage in words, and the share done."""
+        self._progress = time.monotonic()
+        self._feed.publish("progress", {"stage": stage, "share": float(share)})
 
     # checkpoints
 

@@ -90,6 +90,18 @@ def test_old_data_and_alarms_cannot_be_overlooked() -> None:
     assert "ALARM: 20 min of room left" in line(alarm)
 
 
+def test_trouble_and_the_end_are_told() -> None:
+    trouble = "not analysed any more, recording goes on: no MEG channel"
+    assert trouble in drawn(view(RECORDER, None, trouble=trouble))
+    assert trouble in line(view(RECORDER, None, trouble=trouble))
+    ending = view(RECORDER, STATUS, phase="finishing")
+    assert "the last samples" in drawn(ending)
+    said = {"stage": "finding components", "share": 0.42}
+    ending.topics["progress"] = Snapshot("progress", 1, 1.0, said)
+    assert "finishing: finding components, 42 %" in drawn(ending)
+    assert "finding components, 42 %" in line(ending)
+
+
 def test_restarts_are_told() -> None:
     shown = view(RECORDER, STATUS, restarts=(Death("pipeline", -9, 1.0, "was ended by SIGKILL"),))
     assert "the pipeline was ended by SIGKILL" in drawn(shown)
@@ -103,11 +115,13 @@ def test_end() -> None:
     payload = {
         "archive": "a.zarr",
         "recording": ledger,
+        "trouble": "",
         "restarts": [{"process": "recorder", "why": "ended with code 1"}],
         "timings": {"stop_to_report_s": 3.21},
         "outputs": {"report": "a-results/report.html", "archive": None},
     }
     lines = list(end_lines(payload))
+    assert "note: not analysed" in list(end_lines({**payload, "trouble": "not analysed"}))
     assert lines[0] == "a.zarr: 988 samples stored, 12 lost in 1 gaps, 1000 in all; whole"
     assert "note: the recorder ended with code 1 and was started again" in lines
     assert "report ready 3.2 s after the last sample" in lines
