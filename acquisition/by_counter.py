@@ -99,7 +99,12 @@ class CounterSequencer:
             markers = packet.markers if b == len(counters) else ()
             cut = None if stamps is None else stamps[a:b]
             run = Run(int(counters[a]), packet.data[a:b], packet.arrival, cut, markers)
-            items += self._take(run, "" if a else packet.cause)
+            if packet.anew and not a and self._next is not None:
+                items += self.finish()
+                self._doubt.runs.append(run)
+                items += self._anew()
+            else:
+                items += self._take(run, "" if a else packet.cause)
         return items
 
     def _take(self, run: Run, cause: str) -> list[Item]:

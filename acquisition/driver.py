@@ -43,6 +43,9 @@ class Packet:
     markers : tuple of Marker
     cause : str
         Why the samples before these are missing, where the sender knows that they never come.
+    anew : bool
+        Whether the device is known to count anew from these samples on: their counters have
+        nothing to do with those before.
     """
 
     data: npt.NDArray[Any]
@@ -51,6 +54,7 @@ class Packet:
     stamps: npt.NDArray[np.float64] | None = None
     markers: tuple[Marker, ...] = ()
     cause: str = ""
+    anew: bool = False
 
 
 class ConnectionLost(ConnectionError):

@@ -69,6 +69,8 @@ class FieldTripDriver:
         #: how many samples came the last time and the time before; how many are on their way
         self._sizes = 0, 0
         self._asked = 0
+        #: what is to be said of the next samples
+        self._cause, self._anew = "", False
         #: events of samples before this one are no news; None where all are
         self._events_from: int | None = None
 
@@ -108,7 +110,7 @@ class FieldTripDriver:
 
     def _begin(self, header: Header, resume: int | None) -> None:
         self._events_from = None
-        self._sizes, self._asked = (0, 0), 0
+        self._sizes, self._asked, self._cause, self._anew = (0, 0), 0, "", False
         if resume is None:
             self._at, self._last = header.n_samples, None
             self._events_at = header.n_events
@@ -119,7 +121,7 @@ class FieldTripDriver:
         else:
             self._last = None
         if not same:
-            self._at, self._last, self._events_at = 0, None, 0
+            self._at, self._last, self._events_at, self._anew = 0, None, 0, True
         elif self._at != resume:
             # of the events that came while somebody else was here those from `resume` on are new
             self._at, self._events_at, self._events_from = resume, 0, resume
@@ -216,7 +218,8 @@ class FieldTripDriver:
         self._sizes = self._sizes[0] + len(data), self._sizes[1]
         if data.dtype != self._dtype:
             data = data.astype(self._dtype)
-        return Packet(data, arrival, np.arange(first, self._at))
+        cause, anew, self._cause, self._anew = self._cause, self._anew, "", False
+        return Packet(data, arrival, np.arange(first, self._at), cause=cause, anew=anew)
 
     def _pause(self, seconds: float) -> None:
         """Wait for nothing but `wake`."""
@@ -231,6 +234,8 @@ class FieldTripDriver:
         packets = self._expected(client)
         if count > self._at:
             packets.append(self._packet(*self._samples(client, count)))
+        elif not packets and self._last is not None and not self._is_known():
+            raise ConnectionLost(ANEW)  # and has by chance as many samples as before
         if events != self._events_at % WRAP:
             markers = self._markers(client, events)
             if markers:
@@ -252,6 +257,7 @@ class FieldTripDriver:
                 self._last = None
                 count = self._now(client)
                 first = min(self._oldest(client, first, count) + step, count - 1)
+                self._cause = "the buffer did not reach back so far"
                 continue
             if lead and data[0].tobytes() != self._last:
                 raise ConnectionLost(ANEW)

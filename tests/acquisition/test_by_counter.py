@@ -378,3 +378,16 @@ def test_a_trigger_before_the_first_sample_is_said() -> None:
 def test_samples_without_counters_are_refused() -> None:
     with pytest.raises(InputError, match="packet: expected counters"):
         CounterSequencer(SFREQ).push(Packet(np.zeros((3, 1)), 0.0))
+
+
+def test_a_count_that_is_known_to_begin_anew_is_never_taken_for_old_samples() -> None:
+    sequencer = CounterSequencer(1000.0)
+    data = np.arange(300, dtype=np.float32)[:, None]
+    items = sequencer.push(Packet(data[:100], 0.1, np.arange(100)))
+    items += sequencer.push(Packet(data[100:200], 0.2, np.arange(50, 150), anew=True))
+    items += sequencer.push(Packet(data[200:], 0.3, np.arange(150, 250)))
+    placed = [item for item in items if isinstance(item, Placed)]
+    assert np.array_equal(np.concatenate([p.data for p in placed]), data)
+    assert [p.start for p in placed] == [0, 100, 200]
+    notices = [item for item in items if isinstance(item, Notice)]
+    assert [n.what for n in notices] == [What.COUNTER]
