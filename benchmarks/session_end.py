@@ -98,14 +98,14 @@ class Signal:
 
 
 def feed(path: Any, recording: Any) -> None:
-    """Send a recording down a path, and wait until none of it waits."""
+    """Send a recording down a path, and wait until it has taken up all but the last second."""
     from brainforge.block import RawBlock
 
     for block in recording.blocks(10_000):
         for at in range(0, block.data.shape[1], BLOCK):
             data = block.data[:, at : at + BLOCK]
             path.feed(RawBlock(data, block.info, block.start + at, block.masks))
-    while path.behind:
+    while path.behind >= recording.info.sfreq:
         time.sleep(0.01)
 
 

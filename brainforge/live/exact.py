@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +35,8 @@ SHELF: Final = "exact.shelf"
 STATE: Final = "exact.state"
 #: seconds of signal that may wait for the lane before `feed` waits too
 BACKLOG_S: Final = 30.0
+#: seconds of signal that wake the lane: waking it for each piece costs more than its work
+BATCH_S: Final = 1.0
 #: seconds between two checkpoints at least: in catching up there is not one for every cell
 EVERY_S: Final = 0.8 * BLOCK_S
 #: changes with each start of the machine; without one there is nothing to go on from
@@ -88,10 +89,12 @@ class ExactPath:
         self._room, self._monotonic = round(backlog_s * info.sfreq), monotonic
         self._token, self._boot = uuid.uuid4().hex, _boot()
         self._changed = Condition()
-        self._waiting: deque[RawBlock] = deque()
-        self._n_waiting = 0
+        self._batch = min(round(BATCH_S * info.sfreq), self._room)
+        self._waiting: list[RawBlock] = []
+        #: samples that wait to be taken up, and those of them and of what is being worked on
+        self._n_waiting, self._behind = 0, 0
         self._error: BaseException | None = None
-        self._ending = False
+        self._ending = self._closing = False
         #: stored samples handed over so far; the absolute index of the next one wanted
         self.n_fed, self.next_sample = 0, -(2**62)
         self._done = 0
@@ -123,22 +126,24 @@ class ExactPath:
         raw = replace(raw, data=raw.data.copy(order="C"))
         with self._changed:
             self._changed.wait_for(
-                lambda: self._error is not None or self._n_waiting + n <= max(self._room, n)
+                lambda: self._error is not None or self._behind + n <= max(self._room, n)
             )
             self._raise()
             self._waiting.append(raw)
             self._n_waiting += n
+            self._behind += n
             self.n_fed += n
             self.next_sample = raw.stop
-            self._changed.notify_all()
+            if self._n_waiting >= self._batch:
+                self._changed.notify_all()
         if self._thread is None:
             self._thread = Thread(target=self._work, name="exact", daemon=True)
             self._thread.start()
 
     @property
     def behind(self) -> int:
-        """Samples that wait to be worked on."""
-        return self._n_waiting
+        """Samples that are still to be worked on; up to a second's of them wait for more."""
+        return self._behind
 
     def _new(self, raw: RawBlock) -> RawBlock:
         """Return the part of a block that has not come yet."""
@@ -156,25 +161,31 @@ class ExactPath:
         """Feed the pipeline what waits, until the end."""
         try:
             with single_threaded_blas():
-                while (raw := self._next()) is not None:
-                    self._pipe.feed(raw)
-                    self._done += raw.data.shape[1]
-                    if raw.start // self._grid != raw.stop // self._grid:
-                        self._save()
+                while batch := self._next():
+                    for raw in batch:
+                        if self._closing:
+                            return
+                        self._take(raw)
         except BaseException as error:
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
 
-    def _next(self) -> RawBlock | None:
+    def _next(self) -> list[RawBlock]:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._ending)
-            if not self._waiting:
-                return None
-            raw = self._waiting.popleft()
-            self._n_waiting -= raw.data.shape[1]
+            self._changed.wait_for(lambda: self._n_waiting >= self._batch or self._ending)
+            batch, self._waiting, self._n_waiting = self._waiting, [], 0
+            return batch
+
+    def _take(self, raw: RawBlock) -> None:
+        self._pipe.feed(raw)
+        n = raw.data.shape[1]
+        self._done += n
+        if raw.start // self._grid != raw.stop // self._grid:
+            self._save()
+        with self._changed:
+            self._behind -= n
             self._changed.notify_all()
-            return raw
 
     # checkpoints
 
@@ -269,8 +280,7 @@ class ExactPath:
 
     def close(self) -> None:
         """Stop the lane and let go of the memory; the files stay in the folder."""
-        with self._changed:
-            self._waiting.clear()
+        self._closing = True
         self._stop()
         self._pipe.close()
         self._shelf.close()

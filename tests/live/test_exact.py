@@ -67,11 +67,11 @@ def test_it_waits_only_where_too_much_is_unprocessed(
         feed(raw)
 
     monkeypatch.setattr(path._pipe, "feed", held)
-    _feed(path, counts, 0, 500)
+    _feed(path, counts, 0, 1000)
     assert begun.wait(10)
-    _feed(path, counts, 500, 3500)
+    _feed(path, counts, 1000, 3000)
     assert path.behind == 3000
-    waits = threading.Thread(target=_feed, args=(path, counts, 3500, 4000))
+    waits = threading.Thread(target=_feed, args=(path, counts, 3000, 4000))
     waits.start()
     waits.join(0.05)
     assert waits.is_alive()
