@@ -11,7 +11,7 @@ from brainforge.acquisition.sequence import Placed
 #: a drift is said when it is larger than this, and again when it has changed by as much
 SAID_PPM: Final = 30.0
 #: and known to this
-KNOWN_PPM: Final = 5.0
+KNOWN_PPM: Final = 2.0
 #: what is further off is another pace, a replay's for example, and no drift
 PACE_PPM: Final = 1e5
 #: jitter of arrival before it is known, seconds
