@@ -116,7 +116,7 @@ class LiveRecipe:
     epoch_tmin: float = -0.2
     epoch_tmax: float = 0.8
     max_conditions: int = 8
-    #: the neurofeedback value: none, power, coh or imcoh, of a band, in channels or regions;
+    #: the neurofeedback value: none, power, coh, imcoh or wpli, of a band, in channels or regions;
     #: connectivity is that between ``feedback_picks`` and ``feedback_with``
     feedback: str = "none"
     feedback_band: str = "alpha"
@@ -182,7 +182,7 @@ _CHOICES = {
     ("", "mode"): ("full", "short"),
     ("field_correction", "method"): ("auto", "hfc", "ssp", "sss", "amm", "none"),
     ("artifacts", "method"): ("auto", "ica", "ssp", "none"),
-    ("live", "feedback"): ("none", "power", "coh", "imcoh"),
+    ("live", "feedback"): ("none", "power", "coh", "imcoh", "wpli"),
 }
 _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("filter", "l_freq"): (0.1, 1000.0),

@@ -134,7 +134,8 @@ class Feedback:
             return self._put(None, coverage, rolling.stop)
         i, j = (a.ravel() for a in np.meshgrid(*rows))
         i, j = np.minimum(i, j), np.maximum(i, j)
-        values = rolling.coherence if self.kind == "coh" else np.abs(rolling.imcoh)
+        of = {"coh": rolling.coherence, "imcoh": rolling.imcoh, "wpli": rolling.wpli}
+        values = np.abs(of[self.kind])
         pairs = i * (2 * len(rolling.names) - i - 1) // 2 + j - i - 1
         value = values[rolling.bands.index(self.band), pairs].mean()
         return self._put(float(value), coverage, rolling.stop)

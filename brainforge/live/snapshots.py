@@ -61,7 +61,7 @@ def topic_sizes(recipe: Recipe, info: Info) -> dict[str, int]:
         "traces": text + int(5 * n_all * (TRACES_S * rate + 2)),
         "spectra": text + 8 * n * 210 + 8 * 210,
         "topographies": text + 8 * bands * n,
-        "connectivity": text + 8 * bands * n_pairs(n),
+        "connectivity": text + 12 * bands * n_pairs(n),
         "averages": text + 4 * live.max_conditions * n * lags + 8 * lags,
         "status": 2 * text,
     }

@@ -147,7 +147,9 @@ class Teller:
             "feedback": self.value(),
             "coverage": self._measures.coverage(2.0),
         }
-        return meta, {"coherence": rolling.coherence, "imcoh": rolling.imcoh}
+        return meta, {
+            "coherence": rolling.coherence, "imcoh": rolling.imcoh, "wpli": rolling.wpli
+        }  # fmt: skip
 
     def _averages(self, _: Calibration) -> tuple[Meta, Arrays]:
         found = self._measures.averages.result()

@@ -51,6 +51,8 @@ class Rolling:
         Pairs in the order of ``numpy.triu_indices(n, 1)``; 0 before the first window.
     imcoh : float32 array, axes (band, pair)
         Imaginary part of coherency, signed; zero lag, as volume conduction makes it, gives 0.
+    wpli : float32 array, axes (band, pair)
+        Weighted phase-lag index, 0 to 1, not debiased.
     """
 
     names: tuple[str, ...]
@@ -60,6 +62,7 @@ class Rolling:
     power: npt.NDArray[np.float64]
     coherence: F32
     imcoh: F32
+    wpli: F32
 
     @property
     def collecting(self) -> bool:

@@ -71,12 +71,14 @@ def test_cross_spectra_and_coherence_equal_their_definition(keep):
     got = band_csd(csd)
     np.testing.assert_allclose(got, want, atol=2e-6 * np.abs(want).max())
     np.testing.assert_allclose(got, got.conj().transpose(0, 2, 1))
-    coherence, imaginary = band_coherence(csd)
+    coherence, imaginary, wpli = band_coherence(csd)
     np.testing.assert_allclose(coherence, reference.coherence(want), atol=5e-6)
     power = np.sqrt(np.einsum("bii->bi", want).real)
     i, j = np.triu_indices(21, 1)
     imcoh = want.imag[:, i, j] / (power[:, i] * power[:, j])
     np.testing.assert_allclose(imaginary, imcoh, atol=5e-6)
+    wanted = reference.fading_wpli(x, 100.0, 10, 20, BANDS, keep)
+    np.testing.assert_allclose(wpli, wanted, atol=5e-5)
 
 
 def test_agrees_with_welch():

@@ -332,7 +332,7 @@ def test_artifact_subspaces_come_out_late_by_what_is_stated():
     assert watcher.last("traces")[0]["sample"] == 4000 - 250
 
 
-@pytest.mark.parametrize("kind", ["power", "coh", "imcoh"])
+@pytest.mark.parametrize("kind", ["power", "coh", "imcoh", "wpli"])
 def test_feedback_has_its_age_and_says_nothing_before_it_knows(kind):
     recording = phantom(70.0, 16).recording()
     names = recording.info.names

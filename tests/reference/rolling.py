@@ -34,3 +34,18 @@ def coherence(csd):
     first, second = np.triu_indices(csd.shape[1], 1)
     power = np.real(np.einsum("bii->bi", csd))
     return np.abs(csd[:, first, second]) / np.sqrt(power[:, first] * power[:, second])
+
+
+def fading_wpli(x, sfreq, hop, n_hops, bands, keep):
+    """Return the weighted phase-lag index of windows with weights ``keep ** age``."""
+    n = hop * n_hops
+    freqs = np.arange(n // 2 + 1) * sfreq / n
+    first, second = np.triu_indices(len(x), 1)
+    signed, size = np.zeros((2, len(bands), len(first)))
+    for stop in range(n, x.shape[1] + 1, hop):
+        found = window_spectra(x[:, stop - n : stop], sfreq, stop - n)
+        for b, (low, high) in enumerate(bands):
+            some = found[:, (freqs >= low) & (freqs <= high)]
+            imag = (some @ some.conj().T).imag[first, second]
+            signed[b], size[b] = keep * signed[b] + imag, keep * size[b] + np.abs(imag)
+    return np.abs(signed) / size
