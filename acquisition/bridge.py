@@ -48,6 +48,9 @@ class Bridge:
         Seconds kept for receivers that reconnect.
     counter_bits : int | None
         Width of the device's counter where it wraps.
+    session : str | None
+        The same text as before where the device's counter goes on when this program is started
+        anew; None: it begins anew.
     clock : callable
         Seconds on the clock that ``stamp`` is read from.
     linger_s : float
@@ -72,10 +75,11 @@ class Bridge:
         *,
         keep_s: float = 10.0,
         counter_bits: int | None = None,
+        session: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         linger_s: float = 3.0,
     ) -> None:
-        hello = Hello(info, np.dtype(dtype).name, counter_bits, uuid.uuid4().hex)
+        hello = Hello(info, np.dtype(dtype).name, counter_bits, session or uuid.uuid4().hex)
         self._info, self._dtype, self._clock = info, np.dtype(dtype), clock
         self._modulus = 1 << (counter_bits or 63)
         self._next = 0

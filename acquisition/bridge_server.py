@@ -219,9 +219,14 @@ class BridgeServer:
         if n == 0:
             self._drop(one)
 
-    def _resume(self, one: _Receiver, counter: int | None) -> None:
+    def _resume(self, one: _Receiver, counter: int) -> None:
         self._owed = False
-        number, rest = (self._buffer.end, b"") if counter is None else self._buffer.since(counter)
+        if counter == framed.FROM_NOW:
+            number, rest = self._buffer.end, b""
+        elif counter == framed.ALL_KEPT:
+            number, rest = 0, b""
+        else:
+            number, rest = self._buffer.since(counter)
         # everybody is to hear the end
         one.next = number - 1 if self._stopping and number == self._buffer.end else number
         if rest:

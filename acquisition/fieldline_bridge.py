@@ -164,7 +164,9 @@ class FieldLineBridge:
         info = Info(SFREQ, tuple(channels), device="FieldLine OPM")
         self._names = names
         self._counts = np.empty((self._packet, len(names)), dtype=dtype)
-        self.bridge = Bridge(info, self._address, dtype, **self._options)
+        # the chassis' ticks go on when this program is started anew
+        options = {"session": "FieldLine", **self._options}
+        self.bridge = Bridge(info, self._address, dtype, **options)
 
     def _flush(self) -> None:
         if self._n and self.bridge is not None:

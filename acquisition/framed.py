@@ -30,8 +30,9 @@ _COUNTER: Final = struct.Struct("<Q")
 #: types of samples, little-endian, by their number on the wire
 DTYPES: Final = ("int16", "int32", "float32", "float64")
 _TYPES: Final = tuple(np.dtype(name).newbyteorder("<") for name in DTYPES)
-#: in RESUME: only what comes from now on
+#: in RESUME: only what comes from now on; all that has been kept
 FROM_NOW: Final = 2**64 - 1
+ALL_KEPT: Final = 2**64 - 2
 #: no marker label is longer
 MAX_LABEL: Final = 512
 _FIRST_BUFFER: Final = 1 << 18
@@ -142,9 +143,9 @@ def encode_pong(ping: bytes, device: float) -> bytes:
     return encode(Kind.PONG, _PONG.pack(_unpacked(_STAMP, ping)[0], device))
 
 
-def encode_resume(counter: int | None) -> bytes:
-    """Return a RESUME; None asks for what comes from now on."""
-    return encode(Kind.RESUME, _COUNTER.pack(FROM_NOW if counter is None else counter))
+def encode_resume(counter: int) -> bytes:
+    """Return a RESUME at a counter, `FROM_NOW` or with `ALL_KEPT`."""
+    return encode(Kind.RESUME, _COUNTER.pack(counter))
 
 
 def encode_bye(reason: str) -> bytes:
@@ -195,10 +196,10 @@ def read_pong(payload: bytes) -> tuple[float, float]:
     return asked, device
 
 
-def read_resume(payload: bytes) -> int | None:
-    """Return the counter of a RESUME, None for "from now on"."""
+def read_resume(payload: bytes) -> int:
+    """Return the counter of a RESUME, which may be `FROM_NOW` or `ALL_KEPT`."""
     (counter,) = _unpacked(_COUNTER, payload)
-    return None if counter == FROM_NOW else int(counter)
+    return int(counter)
 
 
 class FrameReader:

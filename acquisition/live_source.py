@@ -96,6 +96,8 @@ class LiveSource:
         self._silent_s, self._retry_s, self._now = silent_s, retry_s, monotonic
         self._layout = None if info is None else Layout(driver.name, info)
         self._channel: CounterChannel | None = None
+        #: beside a counter channel: the next sample by the numbers that the driver has of its own
+        self._own_next: int | None = None
         self._sequencer: Sequencer | None = None
         self._gate: Gate | None = None
         self._clock: SourceClock | None = None
@@ -198,7 +200,8 @@ class LiveSource:
 
     def _open(self) -> None:
         wanted = self._position.counter if self._position.counter >= 0 else None
-        info = self._driver.open(wanted if self._sequencer is None else self._sequencer.wanted)
+        wanted = wanted if self._sequencer is None else self._sequencer.wanted
+        info = self._driver.open(self._own_next if self._channel_name else wanted)
         self._connected = True
         self._heard, self._said_silent = self._now(), False
         if self._layout is None:
@@ -273,7 +276,10 @@ class LiveSource:
         packet = self._checked(packet)
         items: list[Item] = []
         if self._channel is not None:
-            packet = replace(packet, counters=self._channel.read(packet.data))
+            if packet.counters is not None:
+                self._own_next = int(packet.counters[-1]) + 1
+            counters = self._channel.read(packet.data)
+            packet = replace(packet, counters=counters, anew=False)
             for cause, detail in self._channel.troubles():
                 items.append(self._moment(What.COUNTER, cause, **detail))
         if self._sequencer is None:

@@ -280,10 +280,12 @@ class LslDriver:
         markers = self._markers.take(now) if self._markers is not None else ()
         if not len(stamps) and not markers:
             return []
+        data = data[: len(stamps)].astype(self._kept, copy=False)
+        if not np.isfinite(stamps).all():  # a sender's nonsense; they count as they come
+            return [Packet(data, now, markers=markers)]
         if len(stamps):
             self._last = float(stamps[-1])
             stamps += self._correction.offset(now, self._last)
-        data = data[: len(stamps)].astype(self._kept, copy=False)
         return [Packet(data, now, stamps=stamps, markers=markers)]
 
     def _border(self, stamps: npt.NDArray[np.float64]) -> int:

@@ -11,6 +11,9 @@ from brainforge.acquisition.lsl_library import OURS, Correction, library
 #: markers taken at once; seconds between two looks for a stream that is away
 WAITING: Final = 1024
 LOOK_S: Final = 1.0
+#: largest code, longest label
+LARGEST: Final = 0x7FFFFFFF
+LONGEST: Final = 256
 #: hundreds of markers that an inlet keeps
 KEPT: Final = 10
 
@@ -22,9 +25,10 @@ def code_of(text: str) -> int:
     recorder starts anew.
     """
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        return zlib.crc32(text.encode()) & 0x7FFFFFFF
+        number = LARGEST + 1
+    return number if abs(number) <= LARGEST else zlib.crc32(text.encode()) & LARGEST
 
 
 class MarkerInlets:
@@ -116,14 +120,16 @@ class MarkerInlet:
 
     def take(self, now: float) -> list[Marker]:
         """Return the markers that have come."""
-        rows, stamps = self._inlet.pull_chunk(timeout=0.0, max_samples=WAITING)
+        rows, stamps = self._inlet.pull_chunk(timeout=0.0, max_samples=WAITING, as_numpy=True)
         return [
             self._marker(row, stamp + self._correction.offset(now, stamp))
-            for row, stamp in zip(rows, stamps, strict=True)
+            for row, stamp in zip(rows, stamps.tolist(), strict=True)
         ]
 
-    def _marker(self, row: list[Any], stamp: float) -> Marker:
-        if self._text:
-            label = ",".join(row)
+    def _marker(self, row: Any, stamp: float) -> Marker:
+        if self._text:  # whatever a sender thinks is text
+            label = ",".join(value.decode("utf-8", "replace") for value in row)[:LONGEST]
             return Marker(code_of(label), label, stamp=stamp)
-        return Marker(int(row[0]), stamp=stamp)
+        text = f"{row[0]:.15g}"
+        label = "" if text.lstrip("-").isdecimal() else text
+        return Marker(code_of(text), label, stamp=stamp)

@@ -96,6 +96,7 @@ class FramedDriver:
         self._recent: deque[framed.MarkerData] = deque(maxlen=64)
         self._ending: Exception | None = None
         self._strange, self._asked = 0, 0.0
+        self._anew = False
 
     @property
     def refused(self) -> int:
@@ -128,11 +129,7 @@ class FramedDriver:
             hello = read_hello(self._await(Kind.HELLO))
             self._ping()
             self._answer(self._await(Kind.PONG))
-            again = self._hello is not None and self._hello.session != hello.session
-            wanted = 0 if again else resume
-            if wanted is not None and hello.counter_bits is not None:
-                wanted %= 1 << hello.counter_bits
-            self._link.send(framed.encode_resume(wanted))
+            self._link.send(framed.encode_resume(self._wanted(hello, resume)))
         except FrameError as error:
             self.close()
             raise InputError(
@@ -143,6 +140,15 @@ class FramedDriver:
             raise
         self._hello, self.counter_bits = hello, hello.counter_bits
         return hello.info
+
+    def _wanted(self, hello: Hello, resume: int | None) -> int:
+        """Return what to ask a sender for, and note whether it was started anew."""
+        if self._hello is not None and self._hello.session != hello.session:
+            self._anew = True
+            return framed.ALL_KEPT
+        if resume is None:
+            return framed.FROM_NOW
+        return resume if hello.counter_bits is None else resume % (1 << hello.counter_bits)
 
     def receive(self, timeout: float) -> list[Packet]:
         """Return what has come, waiting at most ``timeout`` seconds.
@@ -257,7 +263,10 @@ class FramedDriver:
         stamps = None
         if math.isfinite(first):
             stamps = np.arange(n) / self._hello.info.sfreq + first
-        return Packet(data.samples, self._link.heard, counters, stamps, self._taken_markers())
+        anew, self._anew = self._anew, False
+        return Packet(
+            data.samples, self._link.heard, counters, stamps, self._taken_markers(), anew=anew
+        )
 
     def _taken_markers(self) -> tuple[Marker, ...]:
         markers, self._markers = tuple(self._markers), []

@@ -38,13 +38,13 @@ skip, pause = 0, 0.0
 def listen():
     global skip, pause
     for line in sys.stdin:
-        what, value = line.split()
+        what, value = line.split(maxsplit=1)
         if what == "skip":
             skip = int(value)
         elif what == "pause":
             pause = float(value)
         elif what == "mark":
-            markers.push_sample([value], pylsl.local_clock())
+            markers.push_sample([eval(value)], pylsl.local_clock())
 
 threading.Thread(target=listen, daemon=True).start()
 print(json.dumps({"ready": pylsl.local_clock()}), flush=True)
@@ -64,7 +64,7 @@ while k - first < say["seconds"] * rate:
         skip -= chunk
         continue
     block[:, 0] = np.arange(k - chunk, k) % say["modulo"]
-    outlet.push_chunk(block, due)
+    outlet.push_chunk(block, due if say["stamped"] else float("nan"))
 time.sleep(say["linger"])
 """
 
@@ -119,14 +119,14 @@ def sender(
     name: str, *, channels: int = 4, rate: float = 1000, chunk: int = 10, format: str = "float32",
     source_id: str | None = None, labels: Sequence[str] | None = None, unit: str = "fT",
     first: int = 0, modulo: int = 1 << 23, seconds: float = 60, linger: float = 0.5,
-    wait: bool = False, prefix: Sequence[str] = (),
+    wait: bool = False, stamped: bool = True, prefix: Sequence[str] = (),
 ) -> Iterator[Child]:  # fmt: skip
     """Run a sender; it is there when this yields."""
     say = {
         "name": name, "channels": channels, "rate": rate, "chunk": chunk, "format": format,
         "source_id": f"{name}-device" if source_id is None else source_id, "labels": labels,
         "unit": unit, "first": first, "modulo": modulo, "seconds": seconds, "linger": linger,
-        "wait": wait,
+        "wait": wait, "stamped": stamped,
     }  # fmt: skip
     with python(SENDER, json.dumps(say), prefix=prefix) as child:
         child.line()

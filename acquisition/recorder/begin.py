@@ -23,6 +23,7 @@ from brainforge.acquisition.recorder.segments import Segment, Segments
 from brainforge.acquisition.recorder.turns import Turns, turns_path
 from brainforge.acquisition.recorder.wal import FOLDER
 from brainforge.acquisition.ring import Ring
+from brainforge.archive.durable import refuse_existing, writing
 from brainforge.archive.growing import GrowingArchive, lock
 from brainforge.errors import OutputError
 from brainforge.info import Info
@@ -105,12 +106,14 @@ def begin(
     OutputError
         The output exists, or there is no room for it.
     """
+    refuse_existing(out)
     capacity = round(ring_s * info.sfreq)
     size = ring_bytes(info.n_channels, dtype, capacity)
     path = ring_path(machine, out.absolute(), recording_id, size)
     in_memory = path.parent == machine.memory
-    with ExitStack() as undo:
+    with ExitStack() as undo, writing(out):
         if in_memory:
+            path.unlink(missing_ok=True)  # of a recorder that died before it had an archive
             ring = Ring.create(path, info.n_channels, dtype, capacity)
             undo.callback(path.unlink)
         archive = GrowingArchive.create(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -89,7 +89,13 @@ class Guard:
         if now - self._looked < PERIOD_S:
             return True
         self._looked = now
-        free = self._disk.free(self._live)
+        try:
+            free = self._disk.free(self._live)
+        except OSError as error:
+            self.room = replace(
+                self.room, alarm=f"the disk does not say its room: {error.strerror}"
+            )
+            return True
         hours, alarm = self._hours(free), ""
         if 3600 * hours < WARN_S:
             alarm = f"the disk has room for {60 * hours:.0f} more minutes; free some space"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy.typing as npt
@@ -31,6 +32,8 @@ from brainforge.recording import Event
 
 #: seconds after the end of the stream after which a disk that takes nothing is given up
 GIVE_UP_S: Final = 30.0
+#: pause before a shard that could not be sealed is tried again, and attempts at the end
+RETRY_S, ATTEMPTS = 1.0, 3
 #: pause between two looks at a ring that has no room
 ROOM_S: Final = 0.02
 
@@ -251,10 +254,11 @@ class Recording:
                 self.parts.sealer.step()
                 self.trouble = ""
             except OSError as error:
-                # its samples are safe in the log; it is tried again with the next sync
+                # its samples are safe in the log
                 self.trouble = str(error)
                 if number_of(error) in FULL:
                     self.on_full(self.trouble)
+                self._ending.wait(RETRY_S)
                 return
 
     # the end
@@ -287,16 +291,32 @@ class Recording:
         for notice in self.ledger.explain(self.parts.causes, RECORDER_DIED):
             self.ledger.note(notice)
         self.parts.guard.release()
-        while self.parts.sealer.due:
-            self.parts.sealer.step()
-        self.parts.sealer.rest()
-        archive.finish(self.ledger.account({"clock": dict(clock or {}), "ended": why}))
+        self._publish({"clock": dict(clock or {}), "ended": why})
         self._done()
+
+    def _publish(self, source: dict[str, Any]) -> None:
+        """Seal the rest and let the archive be finished; all of it may be repeated."""
+        archive, sealer = self.parts.archive, self.parts.sealer
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                while sealer.due:
+                    sealer.step()
+                sealer.rest()
+                archive.finish(self.ledger.account(source))
+                return
+            except OSError as error:
+                if not left:
+                    raise OutputError(
+                        f"{archive.path}: all samples are safe in its log, but the archive could "
+                        f"not be finished ({error}); brainforge repair {archive.path} does it"
+                    ) from error
+                time.sleep(RETRY_S)
 
     def _done(self) -> None:
         self.ring.state = State.ENDED
         self.close()
-        self.parts.ring.path.unlink(missing_ok=True)
+        for path in (self.ring.path, feed_path(self.ring.path)):
+            path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of files and lock; what is on the disk stays as it is."""
@@ -306,6 +326,11 @@ class Recording:
             if thread.is_alive():
                 thread.join(GIVE_UP_S)
         self.parts.stack.close()
+
+
+def feed_path(ring: Path) -> Path:
+    """Return where the recorder's feed lies whose ring is in memory."""
+    return ring.with_suffix(".feed")
 
 
 def number_of(error: BaseException | None) -> int:

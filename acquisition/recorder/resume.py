@@ -28,7 +28,7 @@ from brainforge.acquisition.recorder.sealer import unfinished_of
 from brainforge.acquisition.recorder.segments import segment_paths
 from brainforge.acquisition.recorder.wal import FOLDER
 from brainforge.acquisition.ring import Ring
-from brainforge.archive.durable import sync
+from brainforge.archive.durable import sync, writing
 from brainforge.archive.growing import GrowingArchive, lock, read_header
 from brainforge.archive.layout import LIVE
 from brainforge.archive.live_folder import clear_live, is_complete
@@ -97,7 +97,7 @@ def take_over(
     Complete
         It is finished now.
     """
-    with ExitStack() as stack:
+    with ExitStack() as stack, writing(path, "all that was acknowledged is kept"):
         if is_complete(path) and (path / LIVE).is_dir():
             with lock(path):
                 clear_live(path)

@@ -34,15 +34,29 @@ class Status:
     path : Path | None
         The feed; None publishes nothing.
     source : str
+    memory : Path | None
+        Where it lies while it is written, so that a disk that hangs does not stop it; ``path``
+        is a link to it until `close`.
     clock : callable
         Gives what is known of the source's clock.
     """
 
     def __init__(
-        self, path: Path | None, source: str, clock: Callable[[], dict[str, Any]] = dict
+        self,
+        path: Path | None,
+        source: str,
+        memory: Path | None = None,
+        clock: Callable[[], dict[str, Any]] = dict,
     ) -> None:
-        self._feed = FeedWriter(path, {TOPIC: ROOM}) if path is not None else None
-        self._source, self.clock = source, clock
+        self._path, self._memory, self._source, self.clock = path, memory, source, clock
+        self._feed: FeedWriter | None = None
+        if path is not None:
+            self._feed = FeedWriter(memory or path, {TOPIC: ROOM})
+            if memory is not None:
+                link = path.with_name(f".{path.name}.{os.getpid()}")
+                link.symlink_to(memory)
+                os.replace(link, path)
+        self._last: dict[str, Any] = {}
         self._seen: deque[tuple[float, int]] = deque()
         self._page = os.sysconf("SC_PAGE_SIZE")
 
@@ -62,7 +76,8 @@ class Status:
         if recording is not None:
             document |= self._samples(recording) | _disk(recording)
             document["clock"] = self.clock()
-        self._feed.publish(TOPIC, finite(document))
+        self._last = finite(document)
+        self._feed.publish(TOPIC, self._last)
 
     def _process(self, state: str) -> dict[str, Any]:
         with open("/proc/self/statm", encoding="ascii") as file:
@@ -106,9 +121,15 @@ class Status:
         }
 
     def close(self) -> None:
-        """Let go of the feed, which stays."""
-        if self._feed is not None:
-            self._feed.close()
+        """Let go of the feed; what was said last stays."""
+        if self._feed is None or self._path is None:
+            return
+        self._feed.close()
+        if self._memory is not None:
+            left = FeedWriter(self._path, {TOPIC: ROOM})
+            left.publish(TOPIC, self._last)
+            left.close()
+            self._memory.unlink(missing_ok=True)
 
 
 def _disk(recording: Recording) -> dict[str, Any]:

@@ -79,6 +79,8 @@ class Turns:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError:
+            return True  # where locks do not work there are no turns
         return True
 
     def __exit__(
@@ -88,7 +90,8 @@ class Turns:
         trace: TracebackType | None,
     ) -> None:
         if self._file >= 0:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Leave the queue."""

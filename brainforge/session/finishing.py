@@ -26,9 +26,8 @@ def finish(worker: Worker) -> None:
     begun = time.monotonic()
     last = worker.last_arrival
     # what is told of the recording besides its samples is in the archive, a moment later
-    result = worker.exact.finish(
-        lambda: Account.of(finished_archive(worker.paths.archive)), worker.tell
-    )
+    archive = worker.paths.archive
+    result = worker.exact.finish(lambda: Account.of(finished_archive(archive)), worker.tell)
     found = time.monotonic()
     live = worker.live_part()
     outputs = write_outputs(

@@ -55,13 +55,13 @@ def test_markers_pings_and_resumes_come_back() -> None:
         framed.encode_marker(MarkerData(5, -(2**40), "é" * 400))
         + framed.encode_ping(1.25)
         + framed.encode_pong(struct.pack("<d", 1.25), 9.0)
-        + framed.encode_resume(None)
+        + framed.encode_resume(framed.ALL_KEPT)
         + framed.encode_resume(77)
     )
     marker = framed.read_marker(frames[0].payload)
     assert marker == MarkerData(5, -(2**40), "é" * 256)  # cut at 512 bytes, between letters
     assert framed.read_pong(frames[2].payload) == (1.25, 9.0)
-    assert [framed.read_resume(f.payload) for f in frames[3:]] == [None, 77]
+    assert [framed.read_resume(f.payload) for f in frames[3:]] == [2**64 - 2, 77]
 
 
 @settings(max_examples=150, deadline=None)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from brainforge.acquisition.connect import open_source
-from brainforge.acquisition.driver import ConnectionLost
+from brainforge.acquisition.driver import ConnectionLost, Packet
 from brainforge.acquisition.live_source import LiveSource, Piece
 from brainforge.acquisition.lsl import LslDriver, discover, driver
 from brainforge.acquisition.lsl_markers import code_of
@@ -156,6 +156,7 @@ def test_dtypes(name: str, opened: list[LslDriver], format: str, dtype: str) -> 
     assert set(np.diff(data[:, 0].astype(int)) % 100) == {1}
 
 
+@pytest.mark.slow
 def test_what_the_sender_skips_is_an_exact_gap(name: str) -> None:
     with (
         sender(name) as child,
@@ -254,6 +255,7 @@ def test_nothing_that_came_is_thrown_away_when_the_sender_goes(
             collect(opened[0], 1, 3.0)
 
 
+@pytest.mark.slow
 def test_a_paused_sender_is_silent_but_not_lost(name: str) -> None:
     with (
         sender(name) as child,
@@ -309,19 +311,33 @@ def test_another_layout_after_a_restart_is_refused(name: str) -> None:
     assert "expected channel 1 to be A, got B" in str(watcher.error)
 
 
+def test_stamps_that_are_no_numbers_are_left_out(name: str, opened: list[LslDriver]) -> None:
+    with sender(name, stamped=False):
+        opened.append(driver(name))
+        opened[0].open(None)
+        packets: list[Packet] = []
+        while sum(len(p.data) for p in packets) < 200:
+            packets += opened[0].receive(0.2)
+    assert all(p.stamps is None for p in packets)
+    assert np.all(np.diff(np.concatenate([p.data[:, 0] for p in packets])) == 1)
+
+
 def test_markers_of_the_same_source_come_along(name: str, opened: list[LslDriver]) -> None:
     with sender(name) as child:
         opened.append(driver(name))
         opened[0].open(None)
         collect(opened[0], 100)
         said = time.monotonic()
-        for text in ("7", "stim/left"):
-            child.tell(f"mark {text}")
+        torn, huge = b"\xff\xfe\x00left", "9" * 500
+        for value in ("7", "stim/left", torn, huge):
+            child.tell(f"mark {value!r}")
         markers = []
-        while len(markers) < 2:
+        while len(markers) < 4:
             assert time.monotonic() < said + 10
             markers += [m for p in opened[0].receive(0.2) for m in p.markers]
-    assert [(m.code, m.label) for m in markers] == [(7, "7"), (code_of("stim/left"), "stim/left")]
+    assert [m.label for m in markers] == ["7", "stim/left", "\ufffd\ufffd\x00left", "9" * 256]
+    assert [m.code for m in markers] == [7, *(code_of(m.label) for m in markers[1:])]
+    assert all(0 <= m.code < 2**31 for m in markers)
     for marker in markers:
         assert said - 0.01 < marker.stamp < said + 0.5
 
@@ -342,8 +358,8 @@ def test_markers_that_are_named_have_to_be_there_or_are_waited_for(
             until = time.monotonic() + 15
             while found != {"now", "then"}:
                 assert time.monotonic() < until, found
-                child.tell("mark now")
-                other.tell("mark then")
+                child.tell("mark 'now'")
+                other.tell("mark 'then'")
                 found |= {m.label for p in opened[0].receive(0.2) for m in p.markers}
 
 
@@ -424,7 +440,7 @@ def test_another_clock_is_brought_to_ours(name: str, opened: list[LslDriver]) ->
         opened[0].open(None)
         _, stamps = collect(opened[0], 500)
         age = time.monotonic() - stamps[-1]
-        child.tell("mark 3")
+        child.tell("mark '3'")
         said, markers = time.monotonic(), []
         while not markers:
             assert time.monotonic() < said + 10
@@ -434,6 +450,7 @@ def test_another_clock_is_brought_to_ours(name: str, opened: list[LslDriver]) ->
     assert abs(markers[0].stamp - said) < 0.2
 
 
+@pytest.mark.slow
 def test_wake_ends_a_wait(name: str, opened: list[LslDriver]) -> None:
     with sender(name, seconds=0.1, linger=20):
         opened.append(driver(name))

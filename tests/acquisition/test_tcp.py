@@ -134,7 +134,9 @@ def test_of_a_sender_started_anew_all_it_has_kept_is_asked_for(link: list[Framed
     with Bridge(INFO, address) as bridge:
         bridge.send(counts(0))
         link[0].open(resume=90_000)  # where the old counter was
-        assert collected(link[0], 50)[0].counters[0] == 0
+        (packet,) = collected(link[0], 50)
+        assert packet.counters[0] == 0
+        assert packet.anew
 
 
 def test_a_counter_that_wraps_is_handed_out_as_it_came(link: list[FramedDriver]) -> None:
@@ -296,7 +298,7 @@ def test_what_the_driver_sends_is_what_the_document_says(link: list[FramedDriver
         host, port = bridge.address.split(":")[1:]
         with socket.create_connection((host, int(port))) as raw:
             raw.settimeout(5.0)
-            raw.sendall(framed.encode_ping(4.0) + framed.encode_resume(None))
+            raw.sendall(framed.encode_ping(4.0) + framed.encode_resume(framed.FROM_NOW))
             reader, kinds = FrameReader(), []
             while len(kinds) < 2:
                 kinds += [f.kind for f in reader.feed(raw.recv(65_536))]

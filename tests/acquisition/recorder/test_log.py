@@ -29,6 +29,12 @@ def numbers(path):
     return [p.number for p in scan(path.read_bytes(), recording_number(ID))]
 
 
+def fill(desk) -> None:
+    """Write until it is refused."""
+    for _ in range(10**6):
+        desk.samples(10)
+
+
 def again(desk) -> None:
     """Let the time until the next attempt pass."""
     desk.log._not_before = 0.0
@@ -240,9 +246,7 @@ def test_an_error_in_a_thread_comes_out(desk, monkeypatch) -> None:
     monkeypatch.setattr(desk.log, "cycle", broken)
     desk.recording.start()
     with pytest.raises(ZeroDivisionError, match="mine"):
-        for _ in range(10**6):
-            desk.samples(10)
-            time.sleep(0.001)
+        fill(desk)
     assert desk.stopped == ["internal error: mine"]
     with pytest.raises(ZeroDivisionError, match="mine"):
         desk.recording.finish("done")
