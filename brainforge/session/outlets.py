@@ -35,8 +35,6 @@ class Outlets:
         Whose power is sent, the median over good channels of each kind.
     about : mapping
         What was done to the signals, into the stream's description.
-    feedback : str | None
-        Unit of the neurofeedback value that the recipe declares; None where it declares none.
     """
 
     def __init__(
@@ -46,13 +44,13 @@ class Outlets:
         sfreq: float,
         bands: tuple[str, ...],
         about: Mapping[str, Any],
-        *,
-        feedback: str | None,
     ) -> None:
         kinds = tuple(k for k in MEG_KINDS if info.names_of(k))
         self._powers = [(kind, band) for kind in kinds for band in bands]
         names = [f"{kind} {band} power" for kind, band in self._powers]
         units = [f"{working_unit(kind)}^2/Hz" for kind, _ in self._powers]
+        self._prefix, self._about = prefix, dict(about)
+        self._feedback: FeatureOutlet | None = None
         self._told: dict[tuple[Any, ...], None] = {}
         with ExitStack() as stack:
             self._signals = stack.enter_context(
@@ -62,11 +60,6 @@ class Outlets:
                 FeatureOutlet(f"{prefix}-features", names, units, about=about)
             )
             self._markers = stack.enter_context(MarkerOutlet(f"{prefix}-markers"))
-            self._feedback = None
-            if feedback is not None:
-                self._feedback = stack.enter_context(
-                    FeatureOutlet(f"{prefix}-feedback", ["value"], [feedback], about=about)
-                )
             self._stack = stack.pop_all()
 
     def cleaned(self, data: npt.NDArray[np.float32], stamp: float) -> None:
@@ -82,10 +75,15 @@ class Outlets:
 
     def feedback(self, value: Mapping[str, Any]) -> None:
         """Send the neurofeedback value; NaN where it is not to be believed."""
-        if self._feedback is not None:
-            number = value["value"]
-            row = [np.nan if number is None else float(number)]
-            self._feedback.push(row, float(value["arrival"]))
+        if self._feedback is None:
+            self._feedback = self._stack.enter_context(
+                FeatureOutlet(
+                    f"{self._prefix}-feedback", ["value"], [value["unit"]], about=self._about
+                )
+            )
+        number = value["value"]
+        row = [np.nan if number is None else float(number)]
+        self._feedback.push(row, float(value["arrival"]))
 
     def marker(self, event: Mapping[str, Any], stamp: float) -> None:
         """Send a trigger as ``CHANNEL CODE``."""

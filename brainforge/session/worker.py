@@ -110,12 +110,9 @@ class Worker:
         from brainforge.session.outlets import Outlets
 
         rate = self.info.sfreq / decimation(self.info.sfreq, self.recipe.filter.working_rate_min)
-        live = self.recipe.live
         about = {"latency_s": self.immediate.latency, "delay_s": self.immediate.delay}
-        return Outlets(
-            self.spec.outlets, self.immediate.info, rate, tuple(self.recipe.bands), about,
-            feedback=None if live.feedback == "none" else live.feedback,
-        )  # fmt: skip
+        bands = tuple(self.recipe.bands)
+        return Outlets(self.spec.outlets, self.immediate.info, rate, bands, about)
 
     def _give_out(
         self, what: str, meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
