@@ -60,7 +60,7 @@ def split_host_port(address: str, text: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port:
         raise _refuse(text, "no port" if host or address else "no host and port")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise _refuse(text, f"port {port!r}")
     return host, int(port)
 
@@ -151,11 +151,11 @@ def discover() -> list[dict[str, Any]]:
     ``scheme`` and ``error`` instead.
     """
     found: list[dict[str, Any]] = []
-    for scheme in SCHEMES:
+    # schemes that share a module are looked for once
+    for scheme in {entry.module: scheme for scheme, entry in SCHEMES.items()}.values():
         try:
             look = getattr(_load(scheme, scheme), "discover", None)
-            if look is not None:
-                found += [row for row in look() if row not in found]
+            found += look() if look is not None else []
         except (InputError, OSError) as error:
             found.append({"scheme": scheme, "error": str(error)})
     return found

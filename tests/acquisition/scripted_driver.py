@@ -54,7 +54,7 @@ class ScriptedDriver:
     def open(self, resume: int | None) -> Info:
         if self.now < self.down_until:
             # an attempt takes a moment
-            self.now += 0.25
+            self.now += 1.0
             raise ConnectionLost("nobody answers")
         self.opened.append(resume)
         return self.info

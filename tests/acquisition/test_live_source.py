@@ -159,7 +159,7 @@ def test_a_cut_is_lost_then_reconnected_then_the_gap() -> None:
     assert notices(items) == [("lost", 50, 50), ("reconnected", 50, 50), ("gap", 50, 3500)]
     lost, back, gap = (i for i in items if isinstance(i, Notice))
     assert lost.cause == "the cable was pulled"
-    assert back.detail["seconds"] == pytest.approx(3.55, abs=0.3)
+    assert back.detail["seconds"] == pytest.approx(3.55, abs=0.05)
     assert (gap.cause, gap.exact) == ("connection lost", True)
     assert places(items)[1:] == [(3500, 3550, 3500), (3550, 3600, 3550)]
     assert driver.opened == [None, 50]
