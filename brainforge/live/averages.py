@@ -90,6 +90,7 @@ class LockedAverages:
         self._pending: list[Event] = []
         self._sums: dict[Key, F64] = {}
         self._counts: dict[Key, npt.NDArray[np.int32]] = {}
+        self._ready: dict[Key, tuple[F32, int]] = {}
         #: epochs by condition, those of conditions beyond the most included
         self.n_epochs: dict[Key, int] = {}
         #: events that came too late for their samples
@@ -112,13 +113,17 @@ class LockedAverages:
     def result(self) -> Averages:
         """Return the averages so far."""
         keys = tuple(sorted(self._sums))
-        data = np.full((len(keys), self._n, len(self._lags)), np.nan, np.float32)
+        data = np.empty((len(keys), self._n, len(self._lags)), np.float32)
         believed, all_of = 0, 0
         for i, key in enumerate(keys):
-            n = self._counts[key]
-            np.divide(self._sums[key], n, out=data[i], where=n > 0, casting="same_kind")
-            believed += int(n.sum())
-            all_of += self.n_epochs[key] * n.size
+            if key not in self._ready:  # an epoch has come since it was last asked for
+                n = self._counts[key]
+                mean = np.full(n.shape, np.nan, np.float32)
+                np.divide(self._sums[key], n, out=mean, where=n > 0, casting="same_kind")
+                self._ready[key] = mean, int(n.sum())
+            data[i], n_believed = self._ready[key]
+            believed += n_believed
+            all_of += self.n_epochs[key] * data[i].size
         n_epochs = tuple(self.n_epochs[k] for k in keys)
         return Averages(keys, self.times, n_epochs, data, believed / all_of if all_of else 1.0)
 
@@ -137,6 +142,7 @@ class LockedAverages:
         self._sums = {(c, k): np.array(v) for c, k, v, _ in state["sums"]}
         self._counts = {(c, k): np.array(n) for c, k, _, n in state["sums"]}
         self.n_epochs = {(c, k): n for c, k, n in state["epochs"]}
+        self._ready = {}
         self.missed = state["missed"]
 
     def _last(self, event: Event) -> int:
@@ -162,3 +168,4 @@ class LockedAverages:
         level = total / np.maximum(before.sum(axis=1), 1)
         self._sums[key] += np.where(good, data - level[:, None], 0.0)
         self._counts[key] += good
+        self._ready.pop(key, None)

@@ -334,7 +334,7 @@ def test_artifact_subspaces_come_out_late_by_what_is_stated():
 
 @pytest.mark.parametrize("kind", ["power", "coh", "imcoh", "wpli"])
 def test_feedback_has_its_age_and_says_nothing_before_it_knows(kind):
-    recording = phantom(70.0, 16).recording()
+    recording = phantom(6.0 if kind == "power" else 70.0, 16).recording()
     names = recording.info.names
     live = recipe(feedback=kind, feedback_picks=names[:3], feedback_with=names[8:10])
     heard = []
