@@ -30,8 +30,6 @@ STORED: Final = {
     "int8": "int16", "uint8": "int16", "int16": "int16", "uint16": "int32", "int32": "int32",
     "uint32": "float64", "float32": "float32", "float64": "float64",
 }  # fmt: skip
-#: key of `Info.extra` under which the header's chunks are carried along
-CHUNKS: Final = "fieldtrip_chunks"
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,8 @@ def info_of(header: Header, options: Options, where: str) -> Info:
             got=f"{', '.join(info.names[:3])} ...",
             fix="say what they are, e.g. kind=mag",
         )
-    info = _calibrated(info, header, options, where, known is not None)
-    chunks = tuple((k, d) for k, d in header.chunks if k != ChunkType.NAMES)
-    return replace(info, extra={**info.extra, CHUNKS: chunks})
+    # makers' own headers are left behind: they name the subject
+    return _calibrated(info, header, options, where, known is not None)
 
 
 def _from_names(header: Header, options: Options) -> tuple[Channel, ...]:

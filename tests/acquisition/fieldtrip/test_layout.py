@@ -12,7 +12,7 @@ import pytest
 from brainforge.acquisition.fieldtrip.codec import ChunkType, Header, data_type_of, name_chunk
 from brainforge.acquisition.fieldtrip.driver import driver
 from brainforge.acquisition.fieldtrip.kinds import kind_of
-from brainforge.acquisition.fieldtrip.layout import CHUNKS, Options, info_of, stored_dtype
+from brainforge.acquisition.fieldtrip.layout import Options, info_of, stored_dtype
 from brainforge.acquisition.fieldtrip.neuromag import WIDTHS, device_to_head, read_info
 from brainforge.archive.document import MNE_INFO
 from brainforge.datasets.bundled import sample
@@ -104,9 +104,18 @@ def test_what_cannot_be_stored_is_refused(buffer, dtype) -> None:
         driver(box.address, kind="mag", scale=1.0).open(None)
 
 
-def test_chunks_are_carried_along() -> None:
-    res4 = b"MEG41RS\0" + bytes(100)
-    assert info(header(CTF_RES4=res4)).extra[CHUNKS] == ((7, res4),)
+def test_what_may_name_the_subject_stays_behind(mne_info, tmp_path) -> None:
+    named = mne_info[0].copy()
+    with named._unlock():
+        named["subject_info"] = {"last_name": "Doe", "first_name": "Jane", "his_id": "Jane Doe"}
+    mne.io.write_info(tmp_path / "x-info.fif", named)
+    fif = (tmp_path / "x-info.fif").read_bytes()
+    assert b"Jane" in fif
+    res4 = b"MEG41RS\0Jane Doe" + bytes(100)
+    got = info(header("float32", tuple(named["ch_names"]), CTF_RES4=res4, NEUROMAG_HEADER=fif))
+    kept = dict(got.extra)
+    assert b"Jane" not in kept.pop(MNE_INFO)
+    assert not kept
 
 
 # Neuromag
