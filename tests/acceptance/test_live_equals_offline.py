@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -120,3 +122,57 @@ def test_a_process_that_takes_over_ends_with_the_same(
 def _pieces_kept(seed: int) -> Iterator[RawBlock]:
     for piece in _pieces(seed):
         yield RawBlock(piece.data.copy(), piece.info, piece.start)
+
+
+#: feeds an archive again and again as if time went on, until it is killed
+FEEDER = """
+import sys
+from itertools import count
+from pathlib import Path
+from brainforge.archive import open_archive
+from brainforge.backend import Backend
+from brainforge.live.exact import ExactPath
+from brainforge.recipe import load_recipe
+
+recording, hours = open_archive(Path(sys.argv[1])), count(0, 3600)
+path = ExactPath(
+    load_recipe("resting"), recording.info, Backend(n_threads=2), Path(sys.argv[2]),
+    monotonic=lambda: float(next(hours)),
+)
+print(path.checkpoint()["token"], flush=True)
+for block in recording.blocks(777):
+    path.feed(block)
+    print(path.n_fed, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_process_that_is_killed_leaves_what_the_next_one_needs(
+    seed: int, archive: Path, offline: Result, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(seed)
+    dies = int(rng.integers(22_000, 74_000))
+    print("seed", seed, "killed at about sample", dies)
+    recording = open_archive(archive)
+    command = [sys.executable, "-c", FEEDER, str(archive), str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        token = child.stdout.readline().decode().strip()
+        # far ahead of what is done: it dies in the middle of a cell or of a checkpoint
+        while int(child.stdout.readline()) < dies:
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+        child.kill()
+
+    path = _path(tmp_path)
+    path.restore({"token": token})
+    print("gone on from", path.n_fed)
+    for block in recording.blocks(1000):
+        path.feed(block)
+    assert path.n_fed == sum(stop - start for start, stop in recording.segments)
+    result = path.finish(Account.of(recording))
+    path.close()
+    assert_equal_results(result, offline)
+    assert result.recording == offline.recording
