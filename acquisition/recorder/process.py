@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 import uuid
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +25,7 @@ from brainforge.acquisition.live_source import Piece, Position
 from brainforge.acquisition.notice import Notice
 from brainforge.acquisition.recorder.begin import Machine, begin
 from brainforge.acquisition.recorder.disk import Disk
-from brainforge.acquisition.recorder.recording import Recording, feed_path
+from brainforge.acquisition.recorder.recording import FEED, Recording
 from brainforge.acquisition.recorder.resume import Complete, take_over
 from brainforge.acquisition.recorder.spec import Spec
 from brainforge.acquisition.recorder.status import Status
@@ -66,9 +67,11 @@ class Recorder:
         self._id = spec.recording_id or uuid.uuid4().hex
         self._source: Any = None
         self._stopping, self._why = threading.Event(), ""
-        ring = machine.memory / f"brainforge-{self._id}.ring"
-        memory = feed_path(ring) if machine.memory.is_dir() else None
-        self._status = Status(Path(spec.feed) if spec.feed else None, spec.source, memory)
+        feed = Path(spec.feed).absolute() if spec.feed else None
+        # another process's feed is another one, be it of the same recording
+        name = f"brainforge-{self._id}-{zlib.crc32(os.fsencode(spec.feed)):08x}{FEED}"
+        memory = machine.memory / name if machine.memory.is_dir() else None
+        self._status = Status(feed, spec.source, memory)
         self._state = "starting"
         self._before: list[Notice | Event] = []
         self.recording: Recording | None = None

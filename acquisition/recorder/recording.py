@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy.typing as npt
@@ -34,6 +33,8 @@ from brainforge.recording import Event
 GIVE_UP_S: Final = 30.0
 #: pause before a shard that could not be sealed is tried again, and attempts at the end
 RETRY_S, ATTEMPTS = 1.0, 3
+#: ending of feeds in memory, whose names begin as the ring's
+FEED: Final = ".feed"
 #: pause between two looks at a ring that has no room
 ROOM_S: Final = 0.02
 
@@ -315,7 +316,8 @@ class Recording:
     def _done(self) -> None:
         self.ring.state = State.ENDED
         self.close()
-        for path in (self.ring.path, feed_path(self.ring.path)):
+        ring = self.ring.path
+        for path in (ring, *ring.parent.glob(f"{ring.stem}*{FEED}")):
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -326,11 +328,6 @@ class Recording:
             if thread.is_alive():
                 thread.join(GIVE_UP_S)
         self.parts.stack.close()
-
-
-def feed_path(ring: Path) -> Path:
-    """Return where the recorder's feed lies whose ring is in memory."""
-    return ring.with_suffix(".feed")
 
 
 def number_of(error: BaseException | None) -> int:
