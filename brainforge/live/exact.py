@@ -17,7 +17,7 @@ from typing import Any, Final
 from brainforge.backend import Backend
 from brainforge.block import RawBlock
 from brainforge.checkpoint import read_state, write_state
-from brainforge.errors import ReadError
+from brainforge.errors import OutputError, ReadError
 from brainforge.info import Info
 from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.masks import normal_masks
@@ -61,6 +61,13 @@ class ExactPath:
     monotonic : callable
         The clock that spaces the checkpoints, in seconds.
 
+    Raises
+    ------
+    InputError
+        No MEG channel.
+    OutputError
+        The folder cannot be written to.
+
     Notes
     -----
     The Result has the same bits as that of the finished archive processed offline with as many
@@ -81,10 +88,17 @@ class ExactPath:
         self._backend = replace(
             backend, name="cpu", why="a stream cannot be read again if a device fails"
         )
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: expected a folder, got {error.strerror}") from error
         self._path = folder / STATE
         self._shelf = Shelf(folder / SHELF)
-        self._pipe = self._fresh()
+        try:
+            self._pipe = Pipeline(recipe, info, self._backend, lasting=True, shelf=self._shelf)
+        except BaseException:
+            self._shelf.close()
+            raise
         self._grid = grid_size(info.sfreq, decimation(info.sfreq, recipe.filter.working_rate_min))
         self._room, self._monotonic = round(backlog_s * info.sfreq), monotonic
         self._token, self._boot = uuid.uuid4().hex, _boot()
@@ -102,9 +116,6 @@ class ExactPath:
         #: of the checkpoints written: how many, and the last one's bytes and seconds of CPU
         self.n_saved, self.saved_bytes, self.saved_cpu_s = 0, 0, 0.0
         self._thread: Thread | None = None
-
-    def _fresh(self) -> Pipeline:
-        return Pipeline(self._recipe, self.info, self._backend, lasting=True, shelf=self._shelf)
 
     # the stream
 

@@ -15,6 +15,7 @@ from brainforge.block import RawBlock
 from brainforge.checkpoint import read_state
 from brainforge.datasets import Phantom
 from brainforge.errors import InputError, OutputError
+from brainforge.info import Channel, Info
 from brainforge.live.exact import SHELF, STATE, ExactPath
 from brainforge.recipe import load_recipe
 
@@ -104,6 +105,12 @@ def test_other_channels_are_refused(counts: np.ndarray[Any, Any], tmp_path: Path
     with pytest.raises(InputError, match="the same 6 channels"):
         path.finish()
     path.close()
+
+
+def test_a_stream_without_meg_is_refused_at_once(tmp_path: Path) -> None:
+    info = Info(1000.0, (Channel("STI", "stim"),))
+    with pytest.raises(InputError, match="at least one MEG channel"):
+        ExactPath(load_recipe("resting"), info, Backend(), tmp_path)
 
 
 def _left_behind(folder: Path, counts: np.ndarray[Any, Any]) -> dict[str, Any]:
