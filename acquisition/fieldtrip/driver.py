@@ -342,16 +342,15 @@ def driver(address: str, **options: Any) -> FieldTripDriver:
         raise InputError(
             where="source", expected="fieldtrip:HOST:PORT", got=repr(f"fieldtrip:{address}")
         )
-    given: dict[str, Any] = dict(options)
-    for pair in pairs:
-        key, _, value = pair.partition("=")
-        if key not in Options.__dataclass_fields__ or not value:
+    given: dict[str, Any] = {**options, **dict(pair.partition("=")[::2] for pair in pairs)}
+    known = Options.__dataclass_fields__
+    for key, value in given.items():
+        if key not in known or value == "":
             raise InputError(
                 where=f"fieldtrip:{address}",
-                expected=f"options among {', '.join(Options.__dataclass_fields__)}",
-                got=repr(pair),
+                expected=f"options among {', '.join(known)}",
+                got=f"{key}={value}",
             )
-        given[key] = value
     return FieldTripDriver(host, int(port), Options(**_typed(given)))
 
 

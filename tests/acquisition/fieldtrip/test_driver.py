@@ -267,6 +267,11 @@ def test_addresses_that_are_refused(address) -> None:
         driver(address)
 
 
+def test_an_option_that_there_is_not() -> None:
+    with pytest.raises(InputError, match="speed=max"):
+        driver("box:7", speed="max")
+
+
 def test_addresses() -> None:
     assert driver("box:7").name == "fieldtrip:box:7"
     assert driver("box:7,unit=fT,neuromag=off", kind="mag").name == "fieldtrip:box:7"
