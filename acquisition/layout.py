@@ -45,8 +45,8 @@ class Layout:
 
     def _refusal(self, expected: str, got: str) -> InputError:
         return InputError(
-            where=self._name, expected=f"{expected}, as at first", got=got,
-            fix="record it as a recording of its own",
+            where=self._name, expected=expected, got=got,
+            fix="the stream has changed: record it as a recording of its own",
         )  # fmt: skip
 
 
@@ -58,8 +58,8 @@ def _difference(before: Info, now: Info) -> tuple[str, str] | None:
         return f"{before.n_channels} channels", f"{now.n_channels} channels"
     for i, (old, new) in enumerate(zip(before.channels, now.channels, strict=True)):
         if old.name != new.name:
-            return f"channel {i} named {old.name}", new.name
+            return f"channel {i} to be {old.name}", new.name
         if (old.kind, old.cal, old.offset) != (new.kind, new.cal, new.offset):
             was, is_now = (f"{c.kind} times {c.cal:g} plus {c.offset:g}" for c in (old, new))
-            return f"{old.name} as {was}", is_now
+            return f"{old.name} to be {was}", is_now
     return None

@@ -236,7 +236,7 @@ def test_a_recorder_that_takes_over_waits_for_the_source() -> None:
 def test_a_recorder_that_takes_over_refuses_another_stream() -> None:
     source = LiveSource(ScriptedDriver([]), info=make_info(("M0", "M2", "COUNTER")))
     with (
-        pytest.raises(InputError, match="expected channel 1 named M2, as at first, got M1"),
+        pytest.raises(InputError, match="expected channel 1 named M2, got M1"),
         source,
     ):
         pass
@@ -248,12 +248,12 @@ def test_a_recorder_that_takes_over_refuses_another_stream() -> None:
 @pytest.mark.parametrize(
     ("info", "expected"),
     [
-        (make_info(("M1", "M0", "COUNTER")), "channel 0 named M0, as at first, got M1"),
-        (make_info(("M0", "M1")), "3 channels, as at first, got 2"),
-        (make_info(sfreq=500.0), "1000 Hz, as at first, got 500 Hz"),
+        (make_info(("M1", "M0", "COUNTER")), "channel 0 to be M0, got M1"),
+        (make_info(("M0", "M1")), "3 channels, got 2"),
+        (make_info(sfreq=500.0), "1000 Hz, got 500 Hz"),
         (
             Info(SFREQ, (Channel("M0", "mag", cal=2.0), *make_info().channels[1:])),
-            "M0 as mag times 1 plus 0, as at first, got mag times 2",
+            "M0 to be mag times 1 plus 0, got mag times 2",
         ),
     ],
 )
@@ -271,7 +271,7 @@ def test_samples_that_change_in_mid_stream_are_refused(change: str) -> None:
         "channels": other.data[:, :2],
         "dimensions": other.data[:, 0],
     }[change]
-    expected = "expected 3 channels of float32, as at first, got"
+    expected = "expected 3 channels of float32, got"
     items = refused([packet(0), replace(other, data=data)], expected)
     assert notices(items) == [("refused", 50, 50)]
 
