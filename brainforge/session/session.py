@@ -87,6 +87,7 @@ class Session:
         #: why a part of the session has been given up
         self.trouble = ""
         self._children: list[Child] = []
+        self._pipeline: Child | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -113,7 +114,6 @@ class Session:
             RECORDER_PATIENCE_S,
         )  # fmt: skip
         self._children = [self._recorder]
-        self._pipeline: Child | None = None
         if self.spec.analyse:
             self._pipeline = Child(
                 "pipeline", self._pipeline_command, scratch / "pipeline.log",
@@ -187,7 +187,7 @@ class Session:
 
     def _do_without_it(self, why: str) -> None:
         """Go on recording when the pipeline is refused, or dies again and again."""
-        self.trouble = f"not analysed any more, recording goes on: {why}"
+        self.trouble = f"not analysed; the recording is not affected: {why}"
 
     def _finish_for_it(self, why: str) -> None:
         """Finish what the recorder has left when it dies again and again."""
@@ -280,7 +280,9 @@ class Session:
             while self._recorder.running and time.monotonic() < deadline:
                 self._recorder.poll()
                 time.sleep(0.02)
-        done = bool(self._children) and self.phase == "done" and not self.trouble
+        refused = self._pipeline is not None and self._pipeline.code == 2
+        well = not self.trouble or refused
+        done = bool(self._children) and self.phase == "done" and well
         for child in self._children:
             child.kill()
         for feed in (self._recorder_feed, self._pipeline_feed):

@@ -91,7 +91,7 @@ def test_old_data_and_alarms_cannot_be_overlooked() -> None:
 
 
 def test_trouble_and_the_end_are_told() -> None:
-    trouble = "not analysed any more, recording goes on: no MEG channel"
+    trouble = "not analysed; the recording is not affected: no MEG channel"
     assert trouble in drawn(view(RECORDER, None, trouble=trouble))
     assert trouble in line(view(RECORDER, None, trouble=trouble))
     ending = view(RECORDER, STATUS, phase="finishing")

@@ -32,7 +32,7 @@ def test_no_meg_is_recorded_and_not_analysed(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     payload = json.loads(done.stdout)
-    assert "recording goes on" in payload["trouble"]
+    assert "the recording is not affected" in payload["trouble"]
     assert "MEG channel" in payload["trouble"]
     assert payload["recording"]["stored"] == 2500
     assert payload["outputs"] is None
