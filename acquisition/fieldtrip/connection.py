@@ -66,14 +66,16 @@ class Connection:
         self.moved = now
         #: hang up when all is sent
         self.last_words = False
+        #: an answer is on its way that the client does not take
+        self.sending = False
         self._in = memoryview(bytearray(START_BYTES))
         self._have = self._used = 0
         self._out: deque[Part] = deque()
 
     @property
-    def sending(self) -> bool:
-        """Whether an answer is still on its way."""
-        return bool(self._out)
+    def queued(self) -> int:
+        """How many parts are to go out."""
+        return len(self._out)
 
     @property
     def unfinished(self) -> bool:
@@ -159,9 +161,9 @@ class Connection:
         command = wire.message.unpack(head)[1] & 0xFF00 | 0x05
         return [Part(memoryview(wire.ask(command)))]
 
-    def queue(self, part: Part) -> None:
+    def queue(self, parts: list[Part]) -> None:
         """Add bytes to what is to go out."""
-        self._out.append(part)
+        self._out.extend(parts)
 
     def send(self, now: float) -> None:
         """Send what the client takes now.
@@ -178,6 +180,7 @@ class Connection:
             try:
                 sent = self.sock.sendmsg(parts)
             except BlockingIOError:
+                self.sending = True
                 return
             except OSError as error:
                 raise Gone(str(error)) from error
@@ -187,5 +190,6 @@ class Connection:
                 self._out.popleft()
             if self._out:
                 self._out[0].sent += sent
+        self.sending = False
         if self.last_words:
             raise Gone("refused")

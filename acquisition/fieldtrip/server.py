@@ -19,9 +19,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from brainforge.acquisition.fieldtrip.answers import Answer, Desk
+from brainforge.acquisition.fieldtrip.answers import Desk
 from brainforge.acquisition.fieldtrip.codec import MAX_HEADER_BYTES, PORT, Command, Malformed
-from brainforge.acquisition.fieldtrip.connection import Connection, Gone
+from brainforge.acquisition.fieldtrip.connection import MAX_PARTS, Connection, Gone
 from brainforge.acquisition.fieldtrip.store import Store
 from brainforge.errors import OutputError
 
@@ -186,18 +186,13 @@ class Server:
             self._drop(client, str(gone))
 
     def _advance(self, client: Connection) -> None:
-        """Deal with the requests that have come, one after another, and send the answers."""
-        while not client.sending and client not in self._desk.waiting and not client.last_words:
-            try:
-                request = client.next_request(LIMITS)
-                if request is None:
-                    break
-                answer = self._desk.deal(client, request)
-            except Malformed as error:
-                self._tell(f"{client.name}: {error}")
-                client.last_words = True
-                answer = client.refusal()
-            self._answer(client, answer)
+        """Deal with the requests that have come, and send their answers together."""
+        while not client.sending:
+            while client.queued < MAX_PARTS and self._deal(client):
+                pass
+            if not client.queued and not client.last_words:
+                break
+            client.send(time.monotonic())
         busy = client.sending or client in self._desk.waiting
         mask = selectors.EVENT_WRITE if client.sending else 0
         # who asks faster than it listens is not heard until it does
@@ -205,17 +200,28 @@ class Server:
         if self._selector.get_key(client.sock).events != mask:
             self._selector.modify(client.sock, mask, client)
 
-    def _answer(self, client: Connection, answer: Answer) -> None:
-        for part in answer:
-            client.queue(part)
-        client.send(time.monotonic())
+    def _deal(self, client: Connection) -> bool:
+        """Deal with one request; tell whether there was one."""
+        if client in self._desk.waiting or client.last_words:
+            return False
+        try:
+            request = client.next_request(LIMITS)
+            if request is None:
+                return False
+            answer = self._desk.deal(client, request)
+        except Malformed as error:
+            self._tell(f"{client.name}: {error}")
+            client.last_words = True
+            answer = client.refusal()
+        client.queue(answer)
+        return True
 
     def _look_after(self) -> None:
         """Answer those whose wait is over, and cut off those who have stopped in the middle."""
         now = time.monotonic()
         for client, answer in self._desk.over(now):
             try:
-                self._answer(client, answer)
+                client.queue(answer)
                 self._advance(client)
             except Gone as gone:
                 self._drop(client, str(gone))
