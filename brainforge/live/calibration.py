@@ -26,13 +26,15 @@ from brainforge.learners.repair import learn_repair
 from brainforge.live.front import Front
 from brainforge.operator import Operator
 from brainforge.pipeline.clock import Clock, silent
-from brainforge.pipeline.first_pass import FirstPass
+from brainforge.pipeline.first_pass import FirstPass, raw_spectrum
 from brainforge.pipeline.learning import Learned, learn
 from brainforge.recipe import Recipe
 from brainforge.result import BadChannel
 from brainforge.units import MEG_KINDS
 
 F64 = npt.NDArray[np.float64]
+#: seconds from which the mains' frequency is told where nobody has given it
+MAINS_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,10 @@ class Lesson:
 
     def __init__(self, recipe: Recipe, info: Info, backend: Backend) -> None:
         self._recipe = replace(recipe, quality=replace(recipe.quality, muscle=False))
-        self._info = info
-        self._first = FirstPass(self._recipe, info, backend)
+        self._info, self._backend = info, backend
+        self._first: FirstPass | None = None
+        #: what comes before the mains' frequency is known
+        self._waiting: list[RawBlock] = []
         self._front = Front(recipe.live, info, backend) if recipe.live.asr else None
         self._filtered: list[npt.NDArray[np.float32]] = []
         self._start: int | None = None
@@ -165,7 +169,12 @@ class Lesson:
         """Take the next samples."""
         self._start = raw.start if self._start is None else self._start
         self._stop = raw.stop
-        self._first.feed(raw)
+        if self._first is None:
+            self._waiting.append(raw)
+            if sum(b.data.shape[1] for b in self._waiting) >= MAINS_S * self._info.sfreq:
+                self._open()
+        else:
+            self._first.feed(raw)
         if self._front is not None:
             self._filtered += [b.data for b in self._front.process(raw)]
 
@@ -201,8 +210,20 @@ class Lesson:
 
     def close(self) -> None:
         """Let go of the samples."""
-        self._first.close()
-        self._filtered = []
+        if self._first is not None:
+            self._first.close()
+        self._filtered, self._waiting = [], []
+
+    def _open(self) -> FirstPass:
+        """Begin pass 1 with what waits: its own first block may be too short to tell the mains."""
+        if self._info.line_freq is None and self._waiting:
+            found = raw_spectrum(_newest(self._waiting)).line_freq()
+            self._info = replace(self._info, line_freq=found)
+        first = self._first = FirstPass(self._recipe, self._info, self._backend)
+        for block in self._waiting:
+            first.feed(block)
+        self._waiting = []
+        return first
 
     def _asr(self, fused: Operator) -> AsrModel | None:
         """Return what is clean in the cleaned signal; None where that cannot be told."""
@@ -216,6 +237,16 @@ class Lesson:
             return asr_calibrate(clean, self._info.sfreq, cutoff=live.asr_cutoff)
         except KernelInputError:
             return None  # too little that is clean: the signal goes on without
+
+
+def _newest(blocks: list[RawBlock]) -> RawBlock:
+    """Return the blocks behind the last gap as one."""
+    run = blocks[-1:]
+    for block in reversed(blocks[:-1]):
+        if block.stop != run[0].start:
+            break
+        run.insert(0, block)
+    return replace(run[0], data=np.concatenate([b.data for b in run], axis=1))
 
 
 def calibrate(

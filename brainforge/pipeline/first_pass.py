@@ -29,6 +29,8 @@ from brainforge.units import MEG_KINDS
 from brainforge.working_copy import WorkingCopy
 
 Floats = npt.NDArray[np.float64]
+#: steps of a spectrum in which the mains can be told from its neighbours
+COARSEST_HZ = 2.0
 
 
 @dataclass
@@ -256,6 +258,8 @@ class RawSpectrum:
 
     def line_freq(self) -> float | None:
         """Return the mains frequency that stands out, 50 or 60 Hz, or None."""
+        if len(self.freqs) < 3 or self.freqs[1] > COARSEST_HZ:
+            return None  # the stream begins with a block too short to tell
         return estimate_line_freq(self.freqs, self.psd)
 
 

@@ -186,6 +186,21 @@ def test_what_fails_is_told_and_the_operator_stays(monkeypatch):
     calibrator.close()
 
 
+def test_a_window_may_begin_anywhere_and_tells_the_mains_itself():
+    phantom = Phantom(n_channels=16, duration=40.0, seed=2, gaps=(), bad_channels=())
+    info = replace(phantom.info, line_freq=None)
+    x = np.concatenate([b.data for b in blocks_of(phantom)], axis=1)
+    # three samples before a multiple of the grid's 10 s
+    blocks = [RawBlock(x[:, a : a + 50], info, a) for a in range(9997, 35000, 50)]
+    lesson = Lesson(RESTING, info, BACKEND)
+    for block in blocks:
+        lesson.feed(block)
+    found = lesson.learn()
+    assert lesson._first.info.line_freq == 50.0
+    lesson.close()
+    assert found.window == (9997, blocks[-1].stop)
+
+
 def test_without_a_good_channel_nothing_is_learned():
     info, blocks = small(8, 5000)
     flat = [RawBlock(np.zeros_like(b.data), info, b.start) for b in blocks]
