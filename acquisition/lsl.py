@@ -150,6 +150,7 @@ class LslDriver:
         self._query, self._unit, self._wanted = query, unit, markers
         self._pace_s, self._buffer_s = pace_s, buffer_s
         self._woken = threading.Event()
+        self._identity: dict[str, str] = {}
         self._known = False
         self._began = math.inf
         self._markers: MarkerInlets | None = None
@@ -197,7 +198,7 @@ class LslDriver:
         except (self._pylsl.util.TimeoutError, self._pylsl.util.LostError) as error:
             raise ConnectionLost(str(error)) from error
         self._inlet, self._correction = inlet, correction
-        self._identity = described.source_id, described.host
+        self._identity = _identity(described.source_id, described.host)
         self._sfreq, self._known = info.sfreq, True
         self._looked = self._seen = time.monotonic()
         self._asked = -math.inf
@@ -205,11 +206,9 @@ class LslDriver:
 
     def _find(self) -> tuple[Any, list[Any]]:
         """Return the stream, and all that were seen; at once where it is known from before."""
-        query = self._query if self._known else {}
-        there = resolve(query, LOOK_S)
+        there = resolve(self._query | self._identity if self._known else {}, LOOK_S)
         found = [s for s in there if all(getattr(s, k)() == v for k, v in self._query.items())]
         found = [s for s in found if s.nominal_srate() > 0] or found
-        found = [s for s in found if self._same(s)]
         if not found:
             names = ", ".join(sorted({f"{s.name()} ({s.type()})" for s in there})[:8])
             raise ConnectionLost(
@@ -224,15 +223,6 @@ class LslDriver:
                 fix="name one of them: lsl:name=NAME,source_id=ID",
             )  # fmt: skip
         return found[0], there
-
-    def _same(self, stream: Any) -> bool:
-        """Return whether a stream can be the one we had: another device never takes over."""
-        if not self._known:
-            return True
-        source_id, host = self._identity
-        if source_id and not GENERATED.fullmatch(source_id):
-            return bool(stream.source_id() == source_id)
-        return bool(stream.hostname() == host)
 
     def receive(self, timeout: float) -> list[Packet]:
         """Return what has come; looks into the inlet at its pace.
@@ -263,7 +253,7 @@ class LslDriver:
             packets = self._pull(now)
         except self._pylsl.util.LostError as error:
             raise ConnectionLost(GONE) from error
-        if packets:
+        if any(len(packet.data) for packet in packets):  # markers are another sender's life
             self._seen, self._asked, self._others = now, -math.inf, None
         elif now - self._seen > QUIET_S and now - self._asked > ASK_S:
             self._asked = now
@@ -316,9 +306,9 @@ class LslDriver:
     def _look_for_others(self) -> None:
         """See whether the sender, which hangs or cannot be reached, has come back elsewhere."""
         if self._others is None:
-            query = predicate(self._query)
+            query = predicate(self._query | self._identity)
             self._others = self._pylsl.ContinuousResolver(pred=query, forget_after=2.0)
-        elif any(s.uid() != self._stream.uid() and self._same(s) for s in self._others.results()):
+        elif {s.uid() for s in self._others.results()} - {self._stream.uid()}:
             self._lost = REPLACED
 
     def close(self) -> None:
@@ -328,6 +318,13 @@ class LslDriver:
     def wake(self) -> None:
         """Let a waiting `receive` return at once."""
         self._woken.set()
+
+
+def _identity(source_id: str, host: str) -> dict[str, str]:
+    """Return what the stream has to have when it comes back: another device never takes over."""
+    if source_id and not GENERATED.fullmatch(source_id):
+        return {"source_id": source_id}
+    return {"hostname": host}
 
 
 def _dtypes(pylsl: Any, stream: Any, name: str) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ cover in part is marked slow.
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import threading
@@ -308,7 +309,7 @@ def test_another_layout_after_a_restart_is_refused(name: str) -> None:
         with sender(name, labels=["COUNTER", "B", "A", "C"]):
             watcher.until("refused")
     assert isinstance(watcher.error, InputError)
-    assert "expected channel 1 to be A, got B" in str(watcher.error)
+    assert re.search("channel 1 .*A.*, got B", str(watcher.error))
 
 
 def test_stamps_that_are_no_numbers_are_left_out(name: str, opened: list[LslDriver]) -> None:
