@@ -236,7 +236,7 @@ def test_a_recorder_that_takes_over_waits_for_the_source() -> None:
 def test_a_recorder_that_takes_over_refuses_another_stream() -> None:
     source = LiveSource(ScriptedDriver([]), info=make_info(("M0", "M2", "COUNTER")))
     with (
-        pytest.raises(InputError, match="expected channel 1 named M2, got M1"),
+        pytest.raises(InputError, match="expected channel 1 to be M2, got M1"),
         source,
     ):
         pass
