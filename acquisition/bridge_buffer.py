@@ -71,17 +71,15 @@ class SendBuffer:
                     self.dropped += gone.n_samples
                 self._first += 1
 
-    def get(self, number: int) -> tuple[int, bytes] | None:
-        """Return a frame and its number: the next one still held; None where none is."""
+    def take(self, number: int) -> tuple[int, bytes] | None:
+        """Return a frame for a receiver, and its number: the next one held; None where none is."""
         with self._lock:
             number = max(number, self._first)
             at = number - self._first
-            return (number, self._entries[at].frame) if at < len(self._entries) else None
-
-    def delivered(self, number: int) -> None:
-        """Say that a receiver has been given the frames below ``number``."""
-        with self._lock:
-            self._delivered = max(self._delivered, number)
+            if at >= len(self._entries):
+                return None
+            self._delivered = max(self._delivered, number + 1)
+            return number, self._entries[at].frame
 
     def since(self, counter: int) -> tuple[int, bytes]:
         """Return where to go on for a receiver that wants everything from ``counter`` on.

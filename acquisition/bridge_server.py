@@ -252,8 +252,7 @@ class BridgeServer:
             return True
         if one.next is None:
             return False
-        self._buffer.delivered(one.next)
-        found = self._buffer.get(one.next)
+        found = self._buffer.take(one.next)
         if found is None:
             return False
         one.next, one.left = found[0] + 1, memoryview(found[1])

@@ -28,7 +28,7 @@ def sent(buffer: SendBuffer, counter: int) -> list[int]:
     """Return the counters of the samples that a receiver gets who resumes there."""
     number, rest = buffer.since(counter)
     frames = [rest] if rest else []
-    while found := buffer.get(number):
+    while found := buffer.take(number):
         number = found[0] + 1
         frames.append(found[1])
     parts = [framed.read_data(frame[HEAD:]) for frame in frames]
@@ -66,14 +66,14 @@ def test_a_marker_of_a_wanted_sample_comes_again() -> None:
 
 def test_the_oldest_go_and_only_what_nobody_had_is_counted() -> None:
     buffer = filled([0, 10, 20], keep=30)
-    buffer.delivered(1)
+    buffer.take(0)
     assert (buffer.dropped, buffer.end) == (0, 3)
     for counter in (30, 40):
         buffer.append(entry(counter, 10))
     assert buffer.dropped == 10  # frame 0 had been delivered, frame 1 not
     assert sent(buffer, 0) == list(range(20, 50))
-    assert buffer.get(0) == buffer.get(2)
-    assert buffer.get(5) is None
+    assert buffer.take(0) == buffer.take(2)  # the first that is still held
+    assert buffer.take(5) is None
 
 
 def test_a_packet_longer_than_the_buffer_is_still_sent() -> None:
