@@ -31,6 +31,7 @@ from brainforge.feed import FeedWriter, LastingReader
 from brainforge.live.calibrator import Calibrator
 from brainforge.live.exact import ExactPath
 from brainforge.live.immediate import ImmediatePath
+from brainforge.live.warm import warm
 from brainforge.pipeline.grid import decimation
 from brainforge.readers.events import trigger_names
 from brainforge.recipe import load_recipe
@@ -321,6 +322,17 @@ def _beating(worker: Worker, over: threading.Event) -> threading.Thread:
     return thread
 
 
+def _warming(worker: Worker) -> None:
+    """Load what is needed later beside the stream: a calibration or the end finds it there.
+
+    Nobody waits for it: what it has not loaded is loaded when it is needed.
+    """
+    dtype = worker.ring.dtype if isinstance(worker.ring, Ring) else None
+    if dtype is not None:
+        arguments = (worker.recipe, worker.info, dtype)
+        threading.Thread(target=warm, args=arguments, name="warm", daemon=True).start()
+
+
 def main(arguments: list[str]) -> int:
     """Run the process; return its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
@@ -329,6 +341,7 @@ def main(arguments: list[str]) -> int:
     try:
         worker = Worker(spec, wait_for_header(spec.paths.archive, spec.paths.recording_id))
         thread = _beating(worker, over)
+        _warming(worker)
         try:
             worker.run()
             finish(worker)
