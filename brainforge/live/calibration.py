@@ -186,10 +186,11 @@ class Lesson:
         InputError
             Too few samples, or no good channel.
         """
-        self._first.finish()
-        gram = self._first.gram.result()
+        first = self._open() if self._first is None else self._first
+        first.finish()
+        gram = first.gram.result()
         with single_threaded_blas():
-            learned = learn(self._first, Clock(), silent, start.artifacts if start else None)
+            learned = learn(first, Clock(), silent, start.artifacts if start else None)
             fused, before = learned.fused, learned.before
             if self._info.names_of(*REFERENCE_KINDS) and self._recipe.field_correction.references:
                 regressed = learn_references(learned.info, gram)

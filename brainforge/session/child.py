@@ -18,6 +18,8 @@ from brainforge.errors import BrainForgeError
 FINAL = (0, 2, 3)
 #: so many deaths within so many seconds and the session gives up
 MOST_DEATHS, WITHIN_S = 5, 60.0
+#: kernels bring their own threads; those of BLAS beside them would spin while they wait
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ class Child:
         with open(self._log, "ab") as log:
             # a session of its own: Ctrl-C is for the supervisor alone
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **ONE_THREAD},
+            )  # fmt: skip
         self.starts += 1
         self._started = time.monotonic()
 
