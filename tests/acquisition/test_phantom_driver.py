@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from brainforge.acquisition.driver import Ended, Packet
+from brainforge.acquisition.live_source import LiveSource
 from brainforge.acquisition.phantom_driver import driver
 from brainforge.acquisition.replay_driver import RecordingDriver
 from brainforge.datasets.phantom import Phantom
 from brainforge.errors import InputError
+from brainforge.flow import Source
+from brainforge.testing.source_suite import SourceSuite
 
 
 def until_the_end(one: RecordingDriver) -> list[Packet]:
@@ -60,3 +63,17 @@ def test_without_a_word_it_lasts_a_day_and_begins_at_once() -> None:
 def test_what_no_phantom_has_is_refused(text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         driver(text)
+
+
+class TestPhantomSource(SourceSuite):
+    block_sizes = (200, 37, 4000)
+    restarts = False
+
+    def test_is_a_source(self) -> None:
+        # what it streams is known when it has been opened
+        with self.make(200) as source:
+            assert isinstance(source, Source)
+
+    def make(self, block_size: int) -> LiveSource:
+        text = "n_channels=8,sfreq=200,duration=9,gaps=30,speed=max"
+        return LiveSource(driver(text), block_s=block_size / 200.0)

@@ -9,12 +9,15 @@ import pytest
 
 from brainforge.acquisition.by_counter import CounterSequencer
 from brainforge.acquisition.driver import Ended, Packet
+from brainforge.acquisition.live_source import LiveSource
 from brainforge.acquisition.notice import Notice, What
 from brainforge.acquisition.replay_driver import RecordingDriver, driver
 from brainforge.archive.writer import import_recording
 from brainforge.errors import InputError, ReadError
+from brainforge.flow import Source
 from brainforge.info import Channel, Info
 from brainforge.recording import Event, Gap, Recording, recording_from_array
+from brainforge.testing.source_suite import SourceSuite
 
 INFO = Info(
     100.0, (*(Channel(f"M{i}", "mag", cal=1e-15) for i in range(3)), Channel("STI", "stim"))
@@ -169,3 +172,17 @@ def test_behind_a_gap_whose_cause_is_told_nothing_waits() -> None:
         (What.GAP, 200, 212, "dropped"),
         (What.GAP, 800, 801, "switched off"),
     ]
+
+
+class TestReplayedSource(SourceSuite):
+    block_sizes = (100, 1, 97, 5000)
+    restarts = False
+    gaps = ((200, 212), (800, 801))
+
+    def test_is_a_source(self) -> None:
+        # what it streams is known when it has been opened
+        with self.make(100) as source:
+            assert isinstance(source, Source)
+
+    def make(self, block_size: int) -> LiveSource:
+        return LiveSource(playing(), block_s=block_size / 100.0)
