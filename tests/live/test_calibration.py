@@ -14,6 +14,7 @@ from brainforge.checkpoint import pack_state, unpack_state
 from brainforge.datasets import Phantom
 from brainforge.errors import InputError
 from brainforge.info import Channel
+from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.live.calibration import Calibration, Lesson, calibrate
 from brainforge.live.calibrator import Calibrator
 from brainforge.live.immediate import ImmediatePath
@@ -22,6 +23,15 @@ from brainforge.recipe import LiveRecipe, load_recipe
 BACKEND = Backend(n_threads=1)
 RESTING = load_recipe("resting")
 REASON = {"dead": "flat", "railing": "railed", "noisy": "noisy"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Hold BLAS, SciPy's too, to one thread, as a session's processes do."""
+    import scipy.linalg.blas  # noqa: F401
+
+    with single_threaded_blas():
+        yield
 
 
 def recipe(**live):

@@ -17,6 +17,7 @@ from brainforge.datasets import Phantom
 from brainforge.errors import InputError
 from brainforge.feed import FeedReader, FeedWriter
 from brainforge.info import Channel, Info
+from brainforge.kernels.parallel import single_threaded_blas
 from brainforge.live.calibration import Calibration
 from brainforge.live.immediate import ImmediatePath
 from brainforge.operator import Operator
@@ -31,6 +32,15 @@ QUIET = dict.fromkeys(
      "interference", "background_drift"), 0.0
 )  # fmt: skip
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "feed.md"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Hold BLAS, SciPy's too, to one thread, as a session's processes do."""
+    import scipy.linalg.blas  # noqa: F401
+
+    with single_threaded_blas():
+        yield
 
 
 def recipe(**live):
