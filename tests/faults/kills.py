@@ -17,7 +17,7 @@ from brainforge.archive.growing import read_header
 from brainforge.archive.layout import LIVE
 from brainforge.archive.live_folder import State, state_of
 from brainforge.errors import InputError, ReadError
-from tests.faults.oracle import device_samples, examine
+from tests.faults.oracle import examine
 from tests.faults.recorder_server import Order, Recorders
 from tests.faults.system_calls import CHANGES
 
@@ -25,7 +25,7 @@ from tests.faults.system_calls import CHANGES
 WATCHED = (*CHANGES, "flock")
 #: of the metadata, which is written anew when the end is tried again, only what changes the disk
 IN_METADATA = ("mkdir", "write", "rename", "fsync", "unlink", "fallocate", "ftruncate")
-_METADATA = re.compile(r"a\.zarr/(?!counts/c|live|committed|\.manifest)\w+|^$")
+_METADATA = re.compile(r"a\.zarr/(?!counts/c|live|committed|\.?manifest)\w+")
 _LINE = re.compile(r"^(\d+) +(\w+)\((.*)$")
 
 
@@ -37,8 +37,8 @@ class Point:
     ----------
     call : str
     path : str
-        Below the folder that holds the archive; empty for any file. Other files have their own
-        place in the system.
+        Below the folder that holds the archive; other files have their own place in the system.
+        ``{pid}`` stands for the recorder's process.
     n : int
     """
 
@@ -48,9 +48,9 @@ class Point:
 
     def options(self, folder: Path) -> list[str]:
         """Return strace's options that end a recorder there."""
-        only = ["-P", str(folder / self.path)] if self.path else []
         inject = f"inject={self.call}:signal=SIGKILL:when={self.n}"
-        return [*only, "-o", "/dev/null", "-e", f"trace={self.call}", "-e", inject]
+        only = ["-P", str(folder / self.path), "-o", "/dev/null"]
+        return [*only, "-e", f"trace={self.call}", "-e", inject]
 
 
 @dataclass(frozen=True)
@@ -92,44 +92,47 @@ def reference(recorders: Recorders, folder: Path, name: str) -> Counter[tuple[st
     options = ["-y", "-s", "4096", "--seccomp-bpf", "-o", str(log), "-e"]
     status = recorders.run(Order(str(out)), [*options, f"trace={','.join(WATCHED)}"])
     assert status == 0, (folder / "a.log").read_text()
-    finding = examine(out, len(device_samples()))
+    finding = examine(out, None)
     assert not finding.problems, finding
     shutil.rmtree(out)
-    inside = re.compile(re.escape(f"{folder}/") + r'([^">]*)|(/[^">]*/brainforge-turns[^">]*)')
+    inside = re.compile(re.escape(f"{folder}/") + r'([^">]+)|(/[^">]*/brainforge-turns[^">]*)')
     counts: dict[tuple[str, str], Counter[str]] = {}
     for line in log.read_text().splitlines():
         found = _LINE.match(line)
-        path = inside.search(found[3]) if found else None
-        if found and path and path[1] not in ("a.spec", "a.log"):
-            counts.setdefault((found[2], path[1] or path[2]), Counter())[found[1]] += 1
+        paths = inside.findall(found[3]) if found else []
+        if found is None or not paths:
+            continue
+        # of a rename the new name: the old one may be made up
+        name = "".join(paths[-1]).replace(f".new-{recorders.child}", ".new-{pid}")
+        if name not in ("a.spec", "a.log"):
+            counts.setdefault((found[2], name), Counter())[found[1]] += 1
     log.unlink()
     return Counter({key: max(by.values()) for key, by in counts.items()})
 
 
 def points(recorders: Recorders, folder: Path) -> list[Point]:
-    """Return all moments at which a recorder can be ended, in no order.
+    """Return all moments at which a recorder can be ended, in the order of its first calls.
 
-    Files whose names differ from run to run are reached by counting a call on any file.
+    Of files whose names differ from run to run only the renaming counts.
     """
     one, two = (reference(recorders, folder, name) for name in ("one", "two"))
     named = {path for _, path in two}
-    counts: Counter[tuple[str, str]] = Counter()
-    for (call, path), most in one.items():
-        known = path if path in named else ""
-        if not _METADATA.match(known) or call in IN_METADATA:
-            counts[call, known] += most
-    return [Point(call, path, n + 1) for (call, path), most in counts.items() for n in range(most)]
+    return [
+        Point(call, path, n + 1)
+        for (call, path), most in one.items()
+        if path in named and (not _METADATA.match(path) or call in IN_METADATA)
+        for n in range(most)
+    ]
 
 
-def ring_of(archive: Path) -> tuple[int, int, Path | None]:
-    """Return how much was acknowledged and received by a recorder that is gone, and its ring."""
+def ring_of(archive: Path) -> tuple[int, int]:
+    """Return how many samples were acknowledged and received by a recorder that is gone."""
     try:
-        path = Path(read_header(archive)["ring"])
-        ring = Ring.attach(path)
+        ring = Ring.attach(Path(read_header(archive)["ring"]))
     except (ReadError, ValueError):
-        return 0, 0, None
+        return 0, 0
     try:
-        return ring.committed, ring.received, path
+        return ring.committed, ring.received
     finally:
         ring.close()
 
@@ -142,7 +145,7 @@ def kill(recorders: Recorders, folder: Path, point: Point, takeover: bool) -> Ro
     order = Order(str(out))
     status = recorders.run(order, point.options(folder))
     killed = status == -9
-    acknowledged, received, ring = ring_of(out)
+    acknowledged, received = ring_of(out)
     row = Row(point, killed, "", acknowledged, received, 0, 0, ())
     if not killed and status:
         text = (folder / "a.log").read_text()[-300:]
@@ -150,8 +153,7 @@ def kill(recorders: Recorders, folder: Path, point: Point, takeover: bool) -> Ro
     try:
         return _end(recorders, order, row, takeover)
     finally:
-        if ring is not None:
-            ring.unlink(missing_ok=True)
+        order.remove_ring()
 
 
 def _end(recorders: Recorders, order: Order, row: Row, takeover: bool) -> Row:
@@ -159,7 +161,7 @@ def _end(recorders: Recorders, order: Order, row: Row, takeover: bool) -> Row:
     if not out.exists():
         return replace(row, how="nothing there")
     if not (out / LIVE).is_dir():
-        return _judged(out, replace(row, how="finished", acknowledged=len(device_samples())))
+        return _judged(out, replace(row, how="finished"), everything=True)
     complete = state_of(out) is State.FINISHED
     if takeover:
         row = replace(row, how="takeover")
@@ -179,8 +181,8 @@ def _end(recorders: Recorders, order: Order, row: Row, takeover: bool) -> Row:
     return _judged(out, row)
 
 
-def _judged(out: Path, row: Row, at_takeover: int | None = None) -> Row:
-    found = examine(out, row.acknowledged, at_takeover)
+def _judged(out: Path, row: Row, at_takeover: int | None = None, everything: bool = False) -> Row:
+    found = examine(out, None if everything else row.acknowledged, at_takeover)
     left = ("live/ is still there",) if (out / LIVE).exists() else ()
     problems = (*row.problems, *found.problems, *left)
     return replace(row, stored=found.stored, lost=found.lost, problems=problems)

@@ -48,7 +48,7 @@ def stored_index(recording: Recording) -> Index:
 
 def examine(
     path: Path,
-    acknowledged: int,
+    acknowledged: int | None,
     at_takeover: int | None = None,
     *,
     torn: bool = False,
@@ -59,8 +59,8 @@ def examine(
     Parameters
     ----------
     path : Path
-    acknowledged : int
-        Stored samples that were acknowledged.
+    acknowledged : int | None
+        Stored samples that were acknowledged; None for all that the device sends.
     at_takeover : int | None
         Stored samples that a second recorder found; it then went on to the device's end. None
         where the recording ends with what the first one left.
@@ -72,18 +72,27 @@ def examine(
     recording = open_archive(path)
     ledger = read_parts(path)[2].source["ledger"]
     held = stored_index(recording)
-    expected, away = device_samples(total), (0, 0)
+    gaps = [(gap.start, gap.stop) for gap in recording.gaps]
+    # on a machine that stood still for longer than the source waits, what was overtaken is late
+    late = SWAPPED in gaps
+    sent, away = device_samples(total), (0, 0)
+    if late:
+        sent = sent[(sent < SWAPPED[0]) | (sent >= SWAPPED[1])]
+    if acknowledged is None:
+        acknowledged = len(sent)
     if torn:
-        rest = expected[acknowledged:]
-        expected = np.concatenate([expected[:acknowledged], rest[np.isin(rest, held)]])
+        rest = sent[acknowledged:]
+        expected = np.concatenate([sent[:acknowledged], rest[np.isin(rest, held)]])
     elif at_takeover is None:
-        expected = expected[: len(held)]
+        expected = sent[: len(held)]
     elif at_takeover:
-        left = int(expected[at_takeover - 1]) + 1
+        left = int(sent[at_takeover - 1]) + 1
         away = (left, left + UNBUFFERED)
-        expected = expected[(expected < away[0]) | (expected >= away[1])]
+        expected = sent[(sent < away[0]) | (sent >= away[1])]
+    else:
+        expected = sent
     lost = sum(gap["stop"] - gap["start"] for gap in report["gaps"])
-    safe = int(device_samples(total)[acknowledged - 1]) + 1 if acknowledged else 0
+    safe = int(sent[acknowledged - 1]) + 1 if acknowledged else 0
     checks = {
         f"verify: {report['problems'][:2]}": report["ok"],
         "received is not stored and lost": report["received"] == report["stored"] + lost,
@@ -92,7 +101,7 @@ def examine(
         "samples that the device never took": _as_taken(recording),
         f"not exact, with {ledger['counts']}": report["exact"] is True,
         f"gaps {report['gaps']}": _gaps_are_those_missing(recording, held),
-        f"ledger {ledger['counts']}": _ledger_fits(ledger["entries"], safe, away),
+        f"ledger {ledger['counts']}": _ledger_fits(ledger["entries"], safe, away, late),
         "triggers": _events_fit(recording),
     }
     problems = tuple(text for text, fits in checks.items() if not fits)
@@ -118,7 +127,9 @@ def _gaps_are_those_missing(recording: Recording, held: Index) -> bool:
     return recording.start == 0 and np.array_equal(missing, np.concatenate([[], *told]))
 
 
-def _ledger_fits(entries: list[dict[str, Any]], safe: int, away: tuple[int, int]) -> bool:
+def _ledger_fits(
+    entries: list[dict[str, Any]], safe: int, away: tuple[int, int], late: bool
+) -> bool:
     """Whether what the device does to the stream is told exactly once.
 
     Parameters
@@ -128,8 +139,11 @@ def _ledger_fits(entries: list[dict[str, Any]], safe: int, away: tuple[int, int]
         was said of them (but for gaps, which show) may have gone with the process.
     away : (int, int)
         Samples that passed while nobody was there.
+    late : bool
+        Whether the packet that was overtaken came when its place had been given up.
     """
-    for what, (a, b) in (("gap", LOST), ("duplicate", TWICE), ("reordered", SWAPPED)):
+    swapped = "late" if late else "reordered"
+    for what, (a, b) in (("gap", LOST), ("duplicate", TWICE), (swapped, SWAPPED)):
         told = [(e["start"], e["stop"]) for e in entries if e["what"] == what]
         missed = safe <= b + 2 * CHUNK or (a < away[1] and away[0] < b + 2 * CHUNK)
         others = [t for t in told if t != (a, b)]

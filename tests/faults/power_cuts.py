@@ -52,7 +52,13 @@ def record(recorders: Recorders, folder: Path, log: Path) -> list[Call]:
 
 
 def cuts(
-    told: list[Call], folder: Path, where: Path, seeds: random.Random, chances: float
+    told: list[Call],
+    folder: Path,
+    where: Path,
+    seeds: random.Random,
+    *,
+    strict: float,
+    kinder: float,
 ) -> Iterator[Cut]:
     """Replay calls; at every moment leave in ``where`` what a cut would, and yield.
 
@@ -66,8 +72,9 @@ def cuts(
     where : Path
         Emptied and filled before each cut.
     seeds : Random
-    chances : float
-        Probability of a second cut at a moment, on a disk that keeps some of the unsynced.
+    strict, kinder : float
+        Probability of a cut at a moment, on a disk that loses all that was not synced, and on one
+        that keeps some of it.
     """
     disk, acknowledged = VolatileDisk(folder), 0
     seen = (-1, -1)
@@ -78,8 +85,8 @@ def cuts(
         kept: list[int | None] = []
         if (disk.version, acknowledged) != seen:
             seen = disk.version, acknowledged
-            kept.append(None)
-        if seeds.random() < chances:
+            kept += [None] if seeds.random() < strict else []
+        if seeds.random() < kinder:
             kept.append(seeds.randrange(1 << 30))
         for seed in kept:
             shutil.rmtree(where, ignore_errors=True)

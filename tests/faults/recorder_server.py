@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -40,17 +41,26 @@ class Order:
         Of the device.
     acks : str
         File that is told, before anyone else, how many samples are committed; empty for none.
+    recording_id : str
     """
 
     out: str
     resume: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     acks: str = ""
+    recording_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def remove_ring(self) -> None:
+        """Remove what a recorder that died in the middle leaves in memory."""
+        Path(f"/dev/shm/brainforge-{self.recording_id}.ring").unlink(missing_ok=True)
 
 
 def _serve() -> None:
     """Fork a recorder for every line, hold it until told to go, and say how it ended."""
-    # what a recorder imports when it ends, so that its calls are those of its work
+    # what a recorder imports when it ends too, so that its calls are those of its work
+    import numcodecs.blosc  # noqa: F401
+    import zarr.codecs  # noqa: F401
+
     from brainforge.acquisition.recorder import process  # noqa: F401
     from brainforge.archive import metadata, writer  # noqa: F401
     from tests.faults import counting_driver  # noqa: F401
@@ -86,7 +96,10 @@ def _record(order: Order) -> int:
     from brainforge.acquisition.recorder.spec import Spec
 
     out = Path(order.out)
-    spec = Spec(source="counting:", out=order.out, resume=order.resume, options=order.options)
+    spec = Spec(
+        source="counting:", out=order.out, resume=order.resume, options=order.options,
+        recording_id=order.recording_id,
+    )  # fmt: skip
     path = out.with_suffix(".spec")
     path.write_text(spec.to_json())
     if order.acks:
@@ -165,13 +178,15 @@ class Recorders:
         order : Order
         strace : sequence of str
             Options of strace, which then watches it from its first step on; none for no strace.
+            ``{pid}`` in them stands for the recorder's process.
         """
         self._say(json.dumps(asdict(order)))
         self.child = self._hear()
         if not strace:
             self._say("go")
             return self._hear()
-        with attached(self.child, strace):
+        options = [option.replace("{pid}", str(self.child)) for option in strace]
+        with attached(self.child, options):
             self._say("go")
             return self._hear()
 
