@@ -3,8 +3,8 @@
 >>> bridge = Bridge(info, "tcp:127.0.0.1:5555", dtype="int32")
 >>> amplifier.on_samples = lambda counts, first: bridge.send(counts, counter=first)
 
-Then ``brainforge live --source tcp:127.0.0.1:5555``. It needs nothing of this product but this
-package's `framed*` and `bridge*` files, `info` and `errors`, and NumPy and google-crc32c.
+Then ``brainforge live --source tcp:127.0.0.1:5555``. Importing it takes in NumPy and little else; a
+device's software in another language follows `docs/live-protocol.md`.
 """
 
 from __future__ import annotations
