@@ -15,6 +15,11 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 #: seconds behind the end of an epoch within which a marker may still come late
 LATE_S = 1.0
+#: epochs added in one block at most: what else is complete waits for the next ones, and is
+#: missed where it waits for too long, so that a noisy trigger line stops nobody
+AT_ONCE = 4
+#: conditions that are counted; a line of noise has more
+MOST_COUNTED = 1000
 
 Key = tuple[str, int]
 
@@ -93,7 +98,7 @@ class LockedAverages:
         self._ready: dict[Key, tuple[F32, int]] = {}
         #: epochs by condition, those of conditions beyond the most included
         self.n_epochs: dict[Key, int] = {}
-        #: events that came too late for their samples
+        #: events that came too late for their samples, or too many at a time
         self.missed = 0
 
     def add(self, event: Event) -> None:
@@ -105,10 +110,15 @@ class LockedAverages:
         if not self._pending or recent.stop is None:
             return
         stop = recent.stop
-        ready = [e for e in self._pending if self._last(e) < stop]
-        self._pending = [e for e in self._pending if self._last(e) >= stop]
-        for event in sorted(ready, key=lambda e: (e.sample, e.channel, e.code)):
-            self._epoch(event, recent, stop)
+        waiting = sorted(self._pending, key=lambda e: (e.sample, e.channel, e.code))
+        self._pending, added = [], 0
+        for event in waiting:
+            if self._last(event) >= stop or added == AT_ONCE:
+                self._pending.append(event)
+            elif self._begin(event) < stop - recent.size or not self._counts_in(event):
+                self.missed += 1
+            else:
+                added += self._epoch(event, recent)
 
     def result(self) -> Averages:
         """Return the averages so far."""
@@ -148,20 +158,23 @@ class LockedAverages:
     def _last(self, event: Event) -> int:
         return event.sample + self._delay + int(self._lags[-1])
 
-    def _epoch(self, event: Event, recent: Recent, stop: int) -> None:
+    def _begin(self, event: Event) -> int:
+        return event.sample + self._delay + int(self._lags[0])
+
+    def _counts_in(self, event: Event) -> bool:
+        return (event.channel, event.code) in self.n_epochs or len(self.n_epochs) < MOST_COUNTED
+
+    def _epoch(self, event: Event, recent: Recent) -> int:
+        """Add an event's stretch; return 1 where that was any work."""
         key = (event.channel, event.code)
-        begin = event.sample + self._delay + int(self._lags[0])
-        if begin < stop - recent.size:
-            self.missed += 1
-            return
         self.n_epochs[key] = self.n_epochs.get(key, 0) + 1
         if key not in self._sums:
             if len(self._sums) >= self._most:
-                return
+                return 0
             shape = self._n, len(self._lags)
             self._sums[key] = np.zeros(shape)
             self._counts[key] = np.zeros(shape, np.int32)
-        data, good = recent.window(begin, self._last(event) + 1)
+        data, good = recent.window(self._begin(event), self._last(event) + 1)
         data, good = data[:, :: self._step], good[:, :: self._step]
         before = good[:, : self._baseline]
         total = np.where(before, data[:, : self._baseline], 0).sum(axis=1, dtype=np.float64)
@@ -169,3 +182,4 @@ class LockedAverages:
         self._sums[key] += np.where(good, data - level[:, None], 0.0)
         self._counts[key] += good
         self._ready.pop(key, None)
+        return 1

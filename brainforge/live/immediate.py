@@ -191,7 +191,8 @@ class ImmediatePath:
             "cleaner": self._cleaner.state(),
             "asr": None if self._asr is None else self._asr.state(),
             "measures": self._measures.state(),
-            "at": [self._filtered_stop, self._n_blocks, self._teller.block],
+            "teller": self._teller.state(),
+            "at": [self._filtered_stop, self._n_blocks],
             "history": [dict(entry) for entry in self._history],
         }
 
@@ -204,7 +205,8 @@ class ImmediatePath:
         if self._asr is not None:
             self._asr.restore(state["asr"])
         self._measures.restore(state["measures"])
-        self._filtered_stop, self._n_blocks, self._teller.block = state["at"]
+        self._teller.restore(state["teller"])
+        self._filtered_stop, self._n_blocks = state["at"]
         self._history = [dict(entry) for entry in state["history"]]
         self._teller.layout(self.calibration)
 

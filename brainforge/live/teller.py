@@ -27,6 +27,8 @@ from brainforge.measures.rolling import Rolling
 Publish = Callable[[str, Meta, Arrays], Any]
 #: arrivals remembered, in pieces
 ARRIVALS = 400
+#: conditions whose epochs ``status`` tells of, those with most of them
+MOST_CONDITIONS = 100
 
 
 class Teller:
@@ -76,6 +78,15 @@ class Teller:
         for topic, make in said.items():
             if due(topic, before, now):
                 self._say(topic, calibration, *make(calibration))
+
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint; the times in it mean something until the machine starts anew."""
+        return {"block": self.block, "arrivals": [list(pair) for pair in self._arrivals]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.block = state["block"]
+        self._arrivals = deque(((s, t) for s, t in state["arrivals"]), maxlen=ARRIVALS)
 
     def layout(self, calibration: Calibration) -> None:
         """Publish the layout now."""
@@ -159,7 +170,8 @@ class Teller:
     def _status(self, calibration: Calibration) -> tuple[Meta, Arrays]:
         measures = self._measures
         bads, heart = set(calibration.bad_names), measures.heart.last
-        epochs = sorted(measures.averages.n_epochs.items())
+        counts = measures.averages.n_epochs.items()
+        epochs = sorted(sorted(counts, key=lambda item: -item[1])[:MOST_CONDITIONS])
         power = measures.power()
         meta = {
             "coverage_total": measures.share,

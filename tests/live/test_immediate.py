@@ -287,6 +287,18 @@ def recording_without_stim(recording):
     return recording_from_array(recording.reader.data[:-1], recording.info.pick(names))
 
 
+def test_a_noisy_trigger_line_stops_nobody():
+    recording = floats(4.0, with_stim=True)
+    noise = np.random.default_rng(1).integers(0, 5000, recording.stop)
+    recording.reader.data[-1] = noise
+    _, watcher = watched(recording)
+    status = watcher.last("status")[0]
+    rises = int(np.count_nonzero(np.diff(noise) > 0))
+    assert len(status["events"]) == 100
+    assert 100 < status["missed_events"] < rises - 1000
+    assert len(watcher.last("averages")[0]["conditions"]) == RESTING.live.max_conditions
+
+
 def test_restored_it_goes_on_as_if_nothing_had_happened():
     source = phantom(9.0, bad_channels=("railing",), n_channels=20, gaps=(300,))
     recording = source.recording()
@@ -302,6 +314,7 @@ def test_restored_it_goes_on_as_if_nothing_had_happened():
     assert after.sample == 4321
     run(after, recording, (50,), start=4321)
     assert rest.seen[0][0] == "layout"
+    assert rest.seen[0][1]["arrival"] == pytest.approx(4.3, abs=0.06)
     first.seen += rest.seen[1:]
     same(want, first)
     assert after.summary()["epochs"] == whole.summary()["epochs"]
