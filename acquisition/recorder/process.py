@@ -149,7 +149,10 @@ class Recorder:
             self._why = self._why or f"refused: {error}"
             self._fail(error, PART)
         if self.recording is None:
-            raise InputError(where=self.spec.source, expected="samples", got="none")
+            got = "none before it was stopped" if self._stopping.is_set() else "none"
+            raise InputError(
+                where=self.spec.source, expected="samples", got=got, fix="nothing was recorded"
+            )
         self._finish(self._source)
 
     def _check_output(self) -> None:
@@ -279,6 +282,8 @@ def main(
         # heard through the pipe, so that nothing is done while another thread holds a lock
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(said)
+    # whoever started this may have held them back until somebody hears them
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     try:
         if len(arguments) != 1:
             raise InputError(where="recorder", expected="SPEC.json", got=f"{len(arguments)} words")

@@ -94,6 +94,7 @@ class Recording:
         self.full = self.trouble = ""
         self._ending = threading.Event()
         self._wake_sealer = threading.Event()
+        self._hurry = threading.Event()
         self._deadline = float("inf")
         self._failure: BaseException | None = None
         self._threads = [
@@ -174,6 +175,7 @@ class Recording:
         """
         while self.ring.room() < len(data):
             self.check()
+            self._hurry.set()
             time.sleep(ROOM_S)
         if self._first < 0:
             self._first = start
@@ -207,7 +209,9 @@ class Recording:
             self.log.cycle()
             self._look()
             due = max(due + PERIOD_S, time.monotonic())
-            self._ending.wait(due - time.monotonic())
+            # a source that is faster than the clock is not made to wait for it
+            self._hurry.wait(due - time.monotonic())
+            self._hurry.clear()
         while not self.log.idle:
             self.log.cycle()
             if self.log.trouble and time.monotonic() > self._deadline:
@@ -280,6 +284,7 @@ class Recording:
         if self.full:
             self.parts.guard.release()
         self._ending.set()
+        self._hurry.set()
         self._wake_sealer.set()
         for thread in self._threads:
             thread.join()
@@ -323,6 +328,7 @@ class Recording:
     def close(self) -> None:
         """Let go of files and lock; what is on the disk stays as it is."""
         self._ending.set()
+        self._hurry.set()
         self._wake_sealer.set()
         for thread in self._threads:
             if thread.is_alive():

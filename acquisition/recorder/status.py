@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brainforge.acquisition.recorder.recording import Recording
+from brainforge.archive.durable import writing
 from brainforge.feed import FeedWriter
 
 TOPIC: Final = "recorder"
@@ -51,14 +52,24 @@ class Status:
         self._path, self._memory, self._source, self.clock = path, memory, source, clock
         self._feed: FeedWriter | None = None
         if path is not None:
-            self._feed = FeedWriter(memory or path, {TOPIC: ROOM})
-            if memory is not None:
-                link = path.with_name(f".{path.name}.{os.getpid()}")
-                link.symlink_to(memory)
-                os.replace(link, path)
+            with writing(path):
+                self._feed = self._make_feed(path)
         self._last: dict[str, Any] = {}
         self._seen: deque[tuple[float, int]] = deque()
         self._page = os.sysconf("SC_PAGE_SIZE")
+
+    def _make_feed(self, path: Path) -> FeedWriter:
+        if self._memory is not None:
+            try:
+                feed = FeedWriter(self._memory, {TOPIC: ROOM})
+            except OSError:
+                self._memory = None  # no room there
+            else:
+                link = path.with_name(f".{path.name}.{os.getpid()}")
+                link.symlink_to(self._memory)
+                os.replace(link, path)
+                return feed
+        return FeedWriter(path, {TOPIC: ROOM})
 
     def publish(self, state: str, recording: Recording | None) -> None:
         """Say how things stand now.

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from brainforge.archive.document import MNE_INFO, Contents, to_document
 from brainforge.archive.durable import sync, write_durable
@@ -85,8 +87,24 @@ def _write_arrays(root: Path, contents: Contents) -> None:
             "scale_factor": 1.0 / contents.info.sfreq,
         },
     )
-    for s in contents.segments:
-        times[s.stored : s.stored + s.stop - s.start] = np.arange(s.start, s.stop)
+    for first, index in _times(contents, times.chunks[0]):
+        times[first : first + len(index)] = index
+
+
+def _times(contents: Contents, size: int) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Yield the absolute indices of stored samples, whole chunks of ``size`` however many gaps."""
+    chunk, at, first = np.empty(size, dtype=np.int64), 0, 0
+    for segment in contents.segments:
+        done = segment.start
+        while done < segment.stop:
+            n = min(segment.stop - done, size - at)
+            chunk[at : at + n] = np.arange(done, done + n)
+            at, done = at + n, done + n
+            if at == size:
+                yield first, chunk
+                first, at = first + size, 0
+    if at:
+        yield first, chunk[:at]
 
 
 def _sync(root: Path) -> None:
