@@ -28,14 +28,13 @@ _REMEMBERED = 32
 class _Fused:
     """A matrix, as identity plus low rank where it is; ``spreads`` a channel not to believe."""
 
-    matrix: F32
-    update: LowRank | None
+    form: F32 | LowRank
     spreads: bool
 
     def __call__(self, data: F32) -> F32:
-        if self.update is not None:
-            return apply_low_rank(self.update, data)
-        return apply_matrix(self.matrix, data)
+        if isinstance(self.form, LowRank):
+            return apply_low_rank(self.form, data)
+        return apply_matrix(self.form, data)
 
 
 class _Applied:
@@ -69,7 +68,7 @@ class _Applied:
         columns = fused.rows(masked)
         own = matrix[columns, columns]
         spreads = np.any(np.count_nonzero(matrix[:, columns], axis=0) > (own != 0))
-        return _Fused(matrix.astype(np.float32), low_rank(matrix), bool(spreads))
+        return _Fused(low_rank(matrix) or matrix.astype(np.float32), bool(spreads))
 
 
 class LiveCleaner:
