@@ -114,6 +114,11 @@ def second_recorder(recorders: Recorders, others: Recorders, folder: Path) -> li
         status = others.run(other)
         said.append(Trial(f"second recorder, resume={resume}", status, 0, 0,
                           () if status == 2 else ("it was not refused",)))  # fmt: skip
+    report = inspect(out)
+    lost = sum(gap["stop"] - gap["start"] for gap in report["gaps"])
+    whole = report["ok"] and report["received"] == report["stored"] + lost
+    told = () if whole and report["state"] == "recording" else (str(report),)
+    said.append(Trial("verify while it is recorded", 3, 0, report["stored"], told))
     try:
         repair(out)
         said.append(Trial("repair while it is recorded", 0, 0, 0, ("it was not refused",)))

@@ -57,7 +57,7 @@ class CountingDriver:
     """
 
     name = "counting:"
-    counter_bits = None
+    counter_bits: int | None = None
 
     def __init__(self, pause: float = 0.01, total: int = TOTAL) -> None:
         self._pause, self._total = pause, total

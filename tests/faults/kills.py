@@ -38,7 +38,7 @@ class Point:
     call : str
     path : str
         Below the folder that holds the archive; other files have their own place in the system.
-        ``{pid}`` stands for the recorder's process.
+        ``{pid}`` stands for the recorder's process. Empty for any file.
     n : int
     """
 
@@ -49,8 +49,8 @@ class Point:
     def options(self, folder: Path) -> list[str]:
         """Return strace's options that end a recorder there."""
         inject = f"inject={self.call}:signal=SIGKILL:when={self.n}"
-        only = ["-P", str(folder / self.path), "-o", "/dev/null"]
-        return [*only, "-e", f"trace={self.call}", "-e", inject]
+        only = ["-P", str(folder / self.path)] if self.path else []
+        return [*only, "-o", "/dev/null", "-e", f"trace={self.call}", "-e", inject]
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,12 @@ def reference(recorders: Recorders, folder: Path, name: str) -> Counter[tuple[st
         paths = inside.findall(found[3]) if found else []
         if found is None or not paths:
             continue
-        # of a rename the new name: the old one may be made up
-        name = "".join(paths[-1]).replace(f".new-{recorders.child}", ".new-{pid}")
+        name = "".join(paths[0]).replace(f".new-{recorders.child}", ".new-{pid}")
         if name not in ("a.spec", "a.log"):
             counts.setdefault((found[2], name), Counter())[found[1]] += 1
+            # a made-up name can be waited for only by counting: it matters when it is given up
+            if found[2] == "rename":
+                counts.setdefault(("rename", ""), Counter())[found[1]] += 1
     log.unlink()
     return Counter({key: max(by.values()) for key, by in counts.items()})
 
@@ -113,7 +115,8 @@ def reference(recorders: Recorders, folder: Path, name: str) -> Counter[tuple[st
 def points(recorders: Recorders, folder: Path) -> list[Point]:
     """Return all moments at which a recorder can be ended, in the order of its first calls.
 
-    Of files whose names differ from run to run only the renaming counts.
+    Of files whose names differ from run to run only the renaming counts. Threads take turns, so a
+    few of the moments do not come in every run.
     """
     one, two = (reference(recorders, folder, name) for name in ("one", "two"))
     named = {path for _, path in two}

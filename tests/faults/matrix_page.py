@@ -17,7 +17,7 @@ STAGES = (
     ("seal a shard: ledger", r"live/ledger\.log"),
     ("end: committed counter", r"committed"),
     ("end: manifest", r"manifest"),
-    ("end: metadata", r"a\.zarr/"),
+    ("end: metadata", r"a\.zarr/|^$"),
 )
 HEAD = """# Crash matrix
 
