@@ -36,6 +36,7 @@ from brainforge.pipeline.grid import decimation
 from brainforge.readers.events import trigger_names
 from brainforge.recipe import load_recipe
 from brainforge.session.ages import Ages
+from brainforge.session.child import hear
 from brainforge.session.finishing import finish, finished_archive
 from brainforge.session.header import Header, is_finished, wait_for_header
 from brainforge.session.past import Past, Whole
@@ -50,6 +51,8 @@ CHECKPOINT_S: Final = 10.0
 NAP_S, LONGEST_NAP_S = 0.004, 0.1
 #: seconds of signal that are processed at once when there is a backlog
 CATCH_UP_S: Final = 1.0
+#: longest a thread keeps the interpreter from the immediate path, in seconds
+SWITCH_S: Final = 0.0005
 #: topics of this process itself, and their largest size in bytes
 OWN_TOPICS: Final = {"beat": 4096, "progress": 4096}
 #: a backlog of more than so many seconds is caught up with, and seconds between the glimpses of it
@@ -336,6 +339,8 @@ def _warming(worker: Worker) -> None:
 def main(arguments: list[str]) -> int:
     """Run the process; return its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    hear(signal.SIGTERM)
+    sys.setswitchinterval(SWITCH_S)
     spec = SessionSpec.from_json(Path(arguments[0]).read_text(encoding="utf-8"))
     over = threading.Event()
     try:
