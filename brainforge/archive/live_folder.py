@@ -59,6 +59,11 @@ def _owner(handle: int) -> dict[str, Any]:
         return {"pid": 0, "started": "now"}
 
 
+def how_to_end(owner: dict[str, Any]) -> str:
+    """Return what ends a recording in order, whoever has lost sight of it."""
+    return f"kill -TERM {owner['pid']} ends it in order"
+
+
 def state_of(path: Path) -> State:
     """Return whether an archive is finished, being recorded or interrupted.
 
@@ -78,7 +83,7 @@ def refuse_unfinished(path: Path) -> None:
         got, fix = "a recording that was interrupted", f"finish it with: brainforge repair {path}"
     else:
         got = f"one that process {owner['pid']} has been recording since {owner['started']}"
-        fix = "wait until it ends"
+        fix = f"wait until it ends; {how_to_end(owner)}"
     raise ReadError(where=str(path), expected="a finished archive", got=got, fix=fix)
 
 
@@ -99,7 +104,7 @@ def lock(path: Path) -> Iterator[None]:
             owner = _owner(handle)
             raise OutputError(
                 f"{path}: is being recorded by process {owner['pid']} since {owner['started']}; "
-                "stop that one first or choose another name"
+                f"{how_to_end(owner)}, or choose another name"
             )
         if not _same(handle, name):
             raise OutputError(f"{path}: was finished by another process just now")

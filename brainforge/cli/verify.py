@@ -75,7 +75,10 @@ def lines(found: dict[str, Any]) -> Iterator[Any]:
 
 def _state(found: dict[str, Any]) -> str:
     if found["state"] == "recording":
-        return " so far, being recorded"
+        from brainforge.archive.live_folder import how_to_end
+
+        owner = found["holder"]
+        return f" so far, being recorded by process {owner['pid']} ({how_to_end(owner)})"
     if found["state"] == "interrupted":
         return f" so far, interrupted (finish it with: brainforge repair {found['path']})"
     return ""

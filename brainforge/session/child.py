@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._deaths: deque[Death] = deque(maxlen=MOST_DEATHS)
         self._started = 0.0
-        self.starts = 0
+        self.starts, self._asked = 0, False
         #: the exit code once it has ended for good
         self.code: int | None = None
 
@@ -78,7 +79,7 @@ class Child:
     def start(self) -> None:
         """Start the process (again)."""
         command = [sys.executable, *self._command(self.starts)]
-        with open(self._log, "ab") as log:
+        with open(self._log, "ab") as log, _held_back(signal.SIGTERM):
             # a session of its own: Ctrl-C is for the supervisor alone
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -86,6 +87,8 @@ class Child:
             )  # fmt: skip
         self.starts += 1
         self._started = time.monotonic()
+        if self._asked:
+            self.terminate()
 
     def poll(self) -> Death | None:
         """Look after the process; return its death where it has just died and was restarted.
@@ -130,7 +133,8 @@ class Child:
         return death
 
     def terminate(self) -> None:
-        """Ask it to finish."""
+        """Ask it to finish, and whoever takes over should it die before it has."""
+        self._asked = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
@@ -152,6 +156,24 @@ class Child:
         except OSError:
             return ""
         return lines[-1] if lines else ""
+
+
+@contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    """Let a process that is started meanwhile hear a signal only when it is ready for it.
+
+    Until it has set up what is to be done, the signal would end it on the spot.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear(number: signal.Signals) -> None:
+    """Let a signal through that was held back while this process was started."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
 def _cause(code: int) -> str:

@@ -76,10 +76,15 @@ class SessionSpec:
         if not 0.005 <= self.block_s <= 1.0:
             raise InputError(where="block", expected="0.005 to 1 seconds", got=f"{self.block_s:g}")
         paths = self.paths
-        for path in (paths.archive, paths.results, paths.scratch):
+        for path in (paths.archive, paths.results):
             if os.path.lexists(path):
                 fix = f"brainforge repair {paths.archive} finishes what was interrupted, or "
                 raise OutputError(f"{path}: exists already; {fix}choose another name")
+        if os.path.lexists(paths.scratch):
+            raise OutputError(
+                f"{paths.scratch}: another session of this name runs or was killed; choose "
+                "another name, or remove that folder if none runs"
+            )
         if not paths.archive.parent.is_dir():
             raise OutputError(f"{paths.archive.parent}: expected a folder that exists; make it")
 

@@ -12,6 +12,14 @@ import pytest
 from brainforge.errors import BrainForgeError
 from brainforge.session.child import MOST_DEATHS, Child, Death
 
+#: takes its time until it hears signals, as a process that imports does
+SLOW = """
+import os, signal, sys, time
+time.sleep(0.3)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+time.sleep(60)
+"""
 WAITS = "import time; print('here', flush=True); time.sleep(60)"
 
 
@@ -91,3 +99,24 @@ def test_one_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
         until_given_up()
     assert len(deaths) == MOST_DEATHS
     assert not made.running
+
+
+def test_one_that_is_asked_to_end_before_it_can_hear_it(tmp_path: Path) -> None:
+    made = child(tmp_path, SLOW)
+    made.start()
+    made.terminate()
+    until(lambda: made.poll() is None and not made.running)
+    assert (made.code, made.starts) == (0, 1)
+    here = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.SIGTERM not in here, "the signal is held back from the child alone"
+
+
+def test_who_takes_over_is_asked_to_end_as_well(tmp_path: Path) -> None:
+    made = child(tmp_path, SLOW)
+    made.start()
+    made.terminate()
+    assert made.pid is not None
+    os.kill(made.pid, signal.SIGKILL)
+    assert until(made.poll).why == "was ended by SIGKILL"
+    until(lambda: made.poll() is None and not made.running)
+    assert (made.code, made.starts) == (0, 2)
