@@ -1,8 +1,10 @@
 """A device in a process of its own: a phantom's signals, 50 ms at a time, over one transport.
 
 ``python -m benchmarks.live_device TRANSPORT [--streams 1] [--channels 306] [--seconds 600]``
-prints one line of JSON with the addresses and sends from then on. The last channel, COUNTER,
-holds the sample's number, so that whoever stores the samples can be held to every one of them.
+prints one line of JSON with the addresses and the time at which it begins, and sends from then on.
+The last channel, COUNTER, holds the sample's number, so that whoever stores the samples can be held
+to every one of them. Sample k is taken ``(k + 1) / SFREQ`` seconds after the beginning on the clock
+that all processes of a machine share, and the i-th stream is ``i / n * 50 ms`` later.
 """
 
 from __future__ import annotations
@@ -96,7 +98,9 @@ def fieldtrip(info: Info, stack: ExitStack, index: int) -> tuple[str, Send]:
         if struct.unpack("<HHI", reply)[1] != 0x0104:
             raise ConnectionError(f"the buffer answered {reply!r}")
 
-    names = b"".join(c.name.encode() + b"\0" for c in info.channels)
+    # all that the protocol says of a channel is its name, so magnetometers have those of MEGIN
+    names = b"".join(b"MEG%03d1\0" % i for i in range(info.n_channels - 1))
+    names += COUNTER.encode() + b"\0"
     chunk = struct.pack("<II", 1, len(names)) + names
     put(0x0101, struct.pack("<IIIfII", info.n_channels, 0, 0, SFREQ, 9, len(chunk)) + chunk)
     cal = np.array([c.cal if c.kind == "mag" else 1.0 for c in info.channels], np.float32)
@@ -111,9 +115,8 @@ def fieldtrip(info: Info, stack: ExitStack, index: int) -> tuple[str, Send]:
 TRANSPORTS = {"tcp": tcp, "lsl": lsl, "fieldtrip": fieldtrip}
 
 
-def play(sends: list[Send], counts: npt.NDArray[np.int32], n_blocks: int) -> None:
+def play(sends: list[Send], counts: npt.NDArray[np.int32], n_blocks: int, begun: float) -> None:
     """Send block after block to all streams, each in its own part of the 50 ms."""
-    begun = time.monotonic()
     step = BLOCK / SFREQ / len(sends)
     n_loop = len(counts)
     for block in range(n_blocks):
@@ -139,8 +142,10 @@ def main(argv: list[str] | None = None) -> int:
     info, counts = material(options.channels, options.seed)
     with ExitStack() as stack:
         made = [TRANSPORTS[options.transport](info, stack, i) for i in range(options.streams)]
-        print(json.dumps({"addresses": [address for address, _ in made]}), flush=True)
-        play([send for _, send in made], counts, round(options.seconds * SFREQ / BLOCK))
+        begun = time.monotonic()
+        addresses = [address for address, _ in made]
+        print(json.dumps({"addresses": addresses, "begun": begun}), flush=True)
+        play([send for _, send in made], counts, round(options.seconds * SFREQ / BLOCK), begun)
     return 0
 
 

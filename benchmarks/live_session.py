@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.live_session TRANSPORT [--minutes 10] [--json PATH]``. Recorder and
 pipeline are measured by the kernel's account of their processes. Every sample that was stored is
-compared with its number in the device's COUNTER channel.
+compared with its number in the device's COUNTER channel. Ages count from when the device took a
+sample, on the clock that all processes of the machine share.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.live_device import COUNTER, TRANSPORTS
+from benchmarks.live_ages import Sight
+from benchmarks.live_device import COUNTER, SFREQ, TRANSPORTS
 from benchmarks.machine import account
 from benchmarks.processes import cpu_s, own_bytes
 from brainforge.archive import open_archive, verify_archive
@@ -28,7 +30,9 @@ from brainforge.session.spec import SessionSpec
 RESULTS = Path(__file__).parent / "results"
 #: seconds until everything is compiled and calibrated, which the steady figures leave out
 WARM_S = 45.0
-TARGETS = {"recorder_core": 0.04, "age_p99_ms": 250.0, "connectivity_ms": 50.0}
+#: seconds between two looks at what the processes have used
+WEIGH_S = 10.0
+TARGETS = {"recorder_core": 0.04, "age_p99_ms": 250.0, "connectivity_age_ms": 1000.0}
 
 
 class Meter:
@@ -37,48 +41,26 @@ class Meter:
     def __init__(self) -> None:
         self.cpu: dict[str, list[tuple[float, float]]] = {"recorder": [], "pipeline": []}
         self.memory: dict[str, list[int]] = {"recorder": [], "pipeline": []}
-        self.ages: dict[str, list[float]] = {}
-        self._sequences: dict[str, int] = {}
-        self.shown: dict[str, list[tuple[float, int]]] = {}
+        self.sight = Sight()
+        self.weighed = 0.0
 
     def take(self, session: Session, view: View) -> None:
-        """Note what can be seen now."""
-        for topic, snapshot in view.topics.items():
-            if topic == "beat" or self._sequences.get(topic) == snapshot.sequence:
-                continue
-            self._sequences[topic] = snapshot.sequence
-            self.ages.setdefault(topic, []).append(snapshot.written - snapshot.meta["arrival"])
-            self.shown.setdefault(topic, []).append((snapshot.written, snapshot.sequence))
+        """Note what can be seen now, and now and then what the processes have used."""
+        self.sight.look(view.topics)
+        now = time.monotonic()
+        if now - self.weighed > WEIGH_S:
+            self.weighed = now
+            for name, pid in session.pids.items():
+                if pid is not None:
+                    self.cpu[name].append((time.monotonic(), cpu_s(pid)))
+                    self.memory[name].append(own_bytes(pid))
 
-    def weigh(self, session: Session) -> None:
-        """Note what the processes have used."""
-        for name, pid in session.pids.items():
-            if pid is not None:
-                self.cpu[name].append((time.monotonic(), cpu_s(pid)))
-                self.memory[name].append(own_bytes(pid))
-
-    def cores(self, name: str) -> float:
-        """Return the share of a core that a process used."""
-        (t0, c0), (t1, c1) = self.cpu[name][0], self.cpu[name][-1]
-        return (c1 - c0) / (t1 - t0)
-
-    def rates(self) -> dict[str, float]:
-        """Return snapshots a second by topic."""
-        return {
-            topic: (seen[-1][1] - seen[0][1]) / max(seen[-1][0] - seen[0][0], 1e-9)
-            for topic, seen in self.shown.items()
-        }
-
-    def percentiles(self) -> dict[str, dict[str, float]]:
-        """Return ages in milliseconds at publication by topic."""
-        return {
-            topic: {
-                "p50_ms": float(1e3 * np.percentile(ages, 50)),
-                "p99_ms": float(1e3 * np.percentile(ages, 99)),
-                "n": len(ages),
-            }
-            for topic, ages in self.ages.items()
-        }
+    def cores(self, name: str) -> dict[str, float]:
+        """Return the share of a core that a process used, and in the first and the last third."""
+        notes = self.cpu[name]
+        third = max(len(notes) // 3, 1)
+        parts = {"all": notes, "first_third": notes[: third + 1], "last_third": notes[-third - 1 :]}
+        return {part: (n[-1][1] - n[0][1]) / (n[-1][0] - n[0][0]) for part, n in parts.items()}
 
 
 def compared(path: Path) -> dict[str, Any]:
@@ -96,6 +78,7 @@ def compared(path: Path) -> dict[str, Any]:
     gaps = sum(g["stop"] - g["start"] for g in ledger["gaps"])
     return {
         "samples": n,
+        "first_number": first,
         "in_a_wrong_place": wrong,
         "in_gaps": gaps,
         "unexplained": ledger["received"] - ledger["stored"] - gaps,
@@ -114,70 +97,77 @@ def measure(transport: str, minutes: float, channels: int, recipe: str) -> dict[
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as device,
     ):
         assert device.stdout is not None
-        (address,) = json.loads(device.stdout.readline())["addresses"]
+        said = json.loads(device.stdout.readline())
         options = {"unit": "T"} if transport == "fieldtrip" else {}
         spec = SessionSpec(
-            source=address, archive=f"{folder}/s.zarr", recipe=recipe, options=options,
-            duration=60 * minutes, counter_channel=COUNTER if transport == "lsl" else None,
+            source=said["addresses"][0], archive=f"{folder}/s.zarr", recipe=recipe,
+            options=options, duration=60 * minutes,
+            counter_channel=COUNTER if transport == "lsl" else None,
         )  # fmt: skip
-        view, outcome = _run(spec, meter)
-        device.terminate()
+        try:
+            view, outcome = _run(spec, meter)
+        finally:
+            device.terminate()
         checked = compared(Path(spec.archive))
-    return _figures(transport, minutes, channels, meter, view, outcome, checked)
+    checked["expected"] = round(60 * minutes * SFREQ)
+    ages = meter.sight.figures(said["begun"] + checked["first_number"] / SFREQ)
+    parameters = {"transport": transport, "minutes": minutes, "channels": channels,
+                  "block_ms": 50, "warm_s": WARM_S}  # fmt: skip
+    figures = _figures(meter, view, outcome)
+    met = {
+        "every_sample": every_sample(checked),
+        "recorder_core": figures["recorder_core"] <= TARGETS["recorder_core"],
+        "age": ages["traces"]["oldest"]["p99_ms"] <= TARGETS["age_p99_ms"],
+        "connectivity_age": (
+            ages["connectivity"]["oldest"]["p99_ms"] <= TARGETS["connectivity_age_ms"]
+        ),
+        "no_restart": not outcome["restarts"],
+    }
+    return {**account(), "parameters": parameters, "samples": checked, "ages": ages, **figures,
+            "targets": TARGETS, "met": met}  # fmt: skip
+
+
+def every_sample(checked: dict[str, Any]) -> bool:
+    """Whether every sample of the device is stored in its place or in a gap that is told."""
+    found = checked["samples"] + checked["in_gaps"]
+    whole = found == checked.get("expected", found)
+    return bool(
+        checked["ok"] and whole and not checked["in_a_wrong_place"] and not checked["unexplained"]
+    )
 
 
 def _run(spec: SessionSpec, meter: Meter) -> tuple[View, dict[str, Any]]:
-    begun, weighed = time.monotonic(), 0.0
+    begun = time.monotonic()
     with Session(spec) as session:
         while True:
             view = session.poll()
             if view.phase in ("done", "failed"):
                 return view, session.outcome()
-            now = time.monotonic()
-            if view.phase == "live" and now - begun > WARM_S:
+            if view.phase == "live" and time.monotonic() - begun > WARM_S:
                 meter.take(session, view)
-                if now - weighed > 10.0:
-                    meter.weigh(session)
-                    weighed = now
             time.sleep(0.01)
 
 
-def _figures(
-    transport: str,
-    minutes: float,
-    channels: int,
-    meter: Meter,
-    view: View,
-    outcome: dict[str, Any],
-    checked: dict[str, Any],
-) -> dict[str, Any]:
+def _figures(meter: Meter, view: View, outcome: dict[str, Any]) -> dict[str, Any]:
+    """Return what the session cost, and what it says of itself."""
+    cores = {name: meter.cores(name) for name in meter.cpu}
     timings = outcome["timings"]
-    ages = meter.percentiles()
     return {
-        **account(),
-        "parameters": {"transport": transport, "minutes": minutes, "channels": channels,
-                       "block_ms": 50, "warm_s": WARM_S},
-        "samples": checked,
-        "recorder_core": meter.cores("recorder"),
-        "pipeline_core": meter.cores("pipeline"),
+        "recorder_core": cores["recorder"]["all"],
+        "pipeline_core": cores["pipeline"]["all"],
+        "cores": cores,
+        "recorder_whole_cpu_s": view.recorder.get("cpu_s"),
         "own_bytes": {
-            name: {"first": values[0], "last": values[-1]}
+            name: {"first": values[0], "last": values[-1], "most": max(values)}
             for name, values in meter.memory.items()
         },
-        "ages": ages,
-        "all_ages": outcome["live"]["age"],
-        "rates_hz": meter.rates(),
+        "whole_session_since_arrival": outcome["live"]["age"],
         "sync_ms": view.recorder.get("sync_ms"),
         "clock": view.recorder.get("clock"),
         "stop_to_report_s": timings["report_ready"] - timings["last_sample"],
-        "targets": TARGETS,
-        "met": {
-            "every_sample": checked["ok"] and not checked["in_a_wrong_place"]
-            and not checked["unexplained"],
-            "recorder_core": meter.cores("recorder") <= TARGETS["recorder_core"],
-            "age": ages["traces"]["p99_ms"] <= TARGETS["age_p99_ms"],
-        },
-    }  # fmt: skip
+        "restarts": len(outcome["restarts"]),
+        "trouble": outcome["trouble"],
+    }
 
 
 def main(argv: list[str] | None = None) -> int:

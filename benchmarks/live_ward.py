@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.live_ward [--patients 15] [--seconds 120]``. One process on the first core
 sends phantoms of 306 channels over TCP; recorders and pipelines of all patients share the last
-core. When all are calibrated and have caught up the measurement begins.
+core. When all are calibrated and have caught up the measurement begins. Ages count from when the
+device took a sample, so what a recorder has to wait for its core is in them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.live_session import compared
+from benchmarks.live_ages import Sight, percentiles
+from benchmarks.live_device import BLOCK, SFREQ
+from benchmarks.live_session import compared, every_sample
 from benchmarks.machine import account
 from benchmarks.processes import cpu_s, own_bytes
 from brainforge.session.session import Session, View
@@ -34,43 +37,31 @@ START_S = 900.0
 CAUGHT_UP_S = 0.5
 
 
-def ages_of(view: View) -> dict[str, float]:
-    """Return how old the newest sample of the shown traces was when it was published."""
-    traces = view.topics.get("traces")
-    if traces is None:
-        return {}
-    return {"sequence": traces.sequence, "age": traces.written - traces.meta["arrival"]}
-
-
 class Ward:
     """The sessions of all patients, looked after from another core."""
 
     def __init__(self, sessions: list[Session]) -> None:
         self.sessions = sessions
-        self.ages: list[list[tuple[float, float]]] = [[] for _ in sessions]
-        self._seen = [0] * len(sessions)
+        self.sights = [Sight() for _ in sessions]
         self.restarts = 0
 
     def look(self) -> list[View]:
         """Look after all sessions once and note the ages that are new."""
         views = [session.poll() for session in self.sessions]
-        now = time.monotonic()
-        for i, view in enumerate(views):
-            found = ages_of(view)
-            if found and found["sequence"] != self._seen[i]:
-                self._seen[i] = int(found["sequence"])
-                self.ages[i].append((now, found["age"]))
+        for sight, view in zip(self.sights, views, strict=True):
+            sight.look({t: s for t, s in view.topics.items() if t == "traces"})
         self.restarts = sum(len(view.restarts) for view in views)
         return views
 
     def ready(self, views: list[View]) -> bool:
         """Whether all are calibrated and show what is new."""
         now = time.monotonic()
-        for ages, view in zip(self.ages, views, strict=True):
-            status = view.topics.get("status")
-            calibrated = status is not None and bool(status.meta.get("revision"))
-            recent = bool(ages) and now - ages[-1][0] < 1.0 and ages[-1][1] < CAUGHT_UP_S
-            if not (calibrated and recent):
+        for sight, view in zip(self.sights, views, strict=True):
+            status, shown = view.topics.get("status"), sight.topics.get("traces")
+            if status is None or not status.meta.get("revision") or not shown:
+                return False
+            last = shown[-1]
+            if now - last.written > 1.0 or last.written - last.arrival > CAUGHT_UP_S:
                 return False
         return True
 
@@ -102,7 +93,8 @@ def measure(patients: int, seconds: float, channels: int) -> dict[str, Any]:
         device = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         stack.callback(device.terminate)
         assert device.stdout is not None
-        addresses = json.loads(device.stdout.readline())["addresses"]
+        said = json.loads(device.stdout.readline())
+        addresses = said["addresses"]
         specs = [
             SessionSpec(source=address, archive=f"{folder}/p{i}.zarr", threads=1)
             for i, address in enumerate(addresses)
@@ -110,15 +102,18 @@ def measure(patients: int, seconds: float, channels: int) -> dict[str, Any]:
         os.sched_setaffinity(0, {cores[-1]})
         sessions = [stack.enter_context(Session(spec)) for spec in specs]
         os.sched_setaffinity(0, {cores[0]})
-        found = _measured(Ward(sessions), seconds)
+        ward = Ward(sessions)
+        found, ready, end = _measured(ward, seconds)
         checked = []
         # one after the other: what is measured here is the live state, not fifteen ends at once
         for spec, session in zip(specs, sessions, strict=True):
             session.close()
             checked.append(compared(Path(spec.archive)))
-    found["every_sample"] = all(
-        c["ok"] and not c["in_a_wrong_place"] and not c["unexplained"] for c in checked
-    )
+    # streams take turns within 50 ms
+    begun = [said["begun"] + (i / patients * BLOCK + c["first_number"]) / SFREQ
+             for i, c in enumerate(checked)]  # fmt: skip
+    found |= _ages(ward, begun, ready, end)
+    found["every_sample"] = all(every_sample(c) for c in checked)
     found["samples"] = sum(c["samples"] for c in checked)
     found["in_gaps"] = sum(c["in_gaps"] for c in checked)
     return {
@@ -131,7 +126,8 @@ def measure(patients: int, seconds: float, channels: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _measured(ward: Ward, seconds: float) -> dict[str, Any]:
+def _measured(ward: Ward, seconds: float) -> tuple[dict[str, Any], float, float]:
+    """Watch the ward; return what it cost, and from when to when."""
     begun = time.monotonic()
     while not ward.ready(ward.look()):
         if time.monotonic() - begun > START_S:
@@ -144,38 +140,41 @@ def _measured(ward: Ward, seconds: float) -> dict[str, Any]:
         time.sleep(0.02)
     end = time.monotonic()
     after = ward.used()
-    return {
+    found = {
         "ready_s": ready - begun,
-        **_ages(ward, ready, end),
         "cores": {name: (after[name] - before[name]) / (end - ready) for name in after},
         "own_bytes": {"first": memory, "last": ward.memory()},
         "restarts": ward.restarts,
     }
+    return found, ready, end
 
 
-def _ages(ward: Ward, ready: float, end: float) -> dict[str, Any]:
-    """Return percentiles, those of the first and the last third, and the oldest thing shown."""
+def _ages(ward: Ward, begun: list[float], ready: float, end: float) -> dict[str, Any]:
+    """Return how old the newest sample was when it was shown, and the longest without news.
+
+    Ages count from when the device took a sample; there are percentiles of all, of the first and
+    of the last third, and those by the recorders' own arrival for comparison.
+    """
     third = (end - ready) / 3
-    parts: dict[str, list[float]] = {"all": [], "first_third": [], "last_third": []}
+    parts: dict[str, list[float]] = {
+        "all": [], "first_third": [], "last_third": [], "since_arrival": [],
+    }  # fmt: skip
     stalest = 0.0
-    for ages in ward.ages:
-        inside = [(t, a) for t, a in ages if t >= ready]
-        parts["all"] += [a for _, a in inside]
-        parts["first_third"] += [a for t, a in inside if t < ready + third]
-        parts["last_third"] += [a for t, a in inside if t > end - third]
-        times = [ready, *(t for t, _ in inside), end]
-        stalest = max(stalest, max(np.diff(times)))
-    said = {
-        f"{name}_p{q}_ms": float(1e3 * np.percentile(values, q))
-        for name, values in parts.items()
-        for q in (50, 99)
-    }
+    for sight, zero in zip(ward.sights, begun, strict=True):
+        inside = [s for s in sight.topics["traces"] if ready <= s.written <= end]
+        aged = [(s.written, s.written - zero - s.sample / SFREQ) for s in inside]
+        parts["all"] += [a for _, a in aged]
+        parts["first_third"] += [a for t, a in aged if t < ready + third]
+        parts["last_third"] += [a for t, a in aged if t > end - third]
+        parts["since_arrival"] += [s.written - s.arrival for s in inside]
+        stalest = max(stalest, float(np.diff([ready, *(t for t, _ in aged), end]).max()))
+    ages = {name: percentiles(values) for name, values in parts.items()}
     # an age that grows with time is a patient that falls behind
-    grown = said["last_third_p50_ms"] > 1.5 * said["first_third_p50_ms"] + 20
+    grown = ages["last_third"]["p50_ms"] > 1.5 * ages["first_third"]["p50_ms"] + 20
     return {
-        "ages": said,
+        "ages": ages,
         "longest_without_news_s": stalest,
-        "real_time": bool(not grown and said["all_p99_ms"] <= 1000 and stalest <= 3.0),
+        "real_time": bool(not grown and ages["all"]["p99_ms"] <= 1000 and stalest <= 3.0),
     }
 
 
