@@ -27,6 +27,11 @@ def test_every_part_has_its_figures(capsys):
         + 50 * learning["share_of_a_core"]
     )
     assert both["met"] == (both["cpu_mean_ms"] <= both["target_mean_ms"])
+    update = result["connectivity"]
+    assert update["n_pairs"] == 12 * 11 // 2
+    assert update["windows_used"] == update["windows_expected"]
+    assert update["cpu_p99_ms"] > 0
+    assert update["lag_s"] < 0.25 + 1e-9
     print_result(result)
     assert "patients a core" in capsys.readouterr().out
 
