@@ -68,6 +68,7 @@ def growth(notes: list[Note]) -> dict[str, float]:
 
 def measure(hours: float, channels: int) -> dict[str, Any]:
     """Run the day and return its figures, JSON-ready."""
+    machine = account()
     with tempfile.TemporaryDirectory(prefix="brainforge-day-") as folder:
         seconds = 3600 * hours
         spec = SessionSpec(
@@ -83,7 +84,7 @@ def measure(hours: float, channels: int) -> dict[str, Any]:
     memory = {name: growth(found) for name, found in notes.items()}
     gaps = sum(g["stop"] - g["start"] for g in ledger["gaps"])
     return {
-        **account(),
+        **machine,
         "parameters": {"hours": hours, "channels": channels, "sfreq": 1000.0},
         "acceleration": seconds / (ended - begun),
         "wall_s": done - begun,

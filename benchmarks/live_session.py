@@ -91,6 +91,7 @@ def measure(transport: str, minutes: float, channels: int, recipe: str) -> dict[
     """Run one session and return its figures, JSON-ready."""
     command = [sys.executable, "-m", "benchmarks.live_device", transport,
                "--channels", str(channels), "--seconds", str(60 * minutes + 60)]  # fmt: skip
+    machine = account()
     meter = Meter()
     with (
         tempfile.TemporaryDirectory(prefix="brainforge-live-") as folder,
@@ -123,7 +124,7 @@ def measure(transport: str, minutes: float, channels: int, recipe: str) -> dict[
         ),
         "no_restart": not outcome["restarts"],
     }
-    return {**account(), "parameters": parameters, "samples": checked, "ages": ages, **figures,
+    return {**machine, "parameters": parameters, "samples": checked, "ages": ages, **figures,
             "targets": TARGETS, "met": met}  # fmt: skip
 
 

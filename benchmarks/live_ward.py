@@ -82,6 +82,7 @@ class Ward:
 
 def measure(patients: int, seconds: float, channels: int) -> dict[str, Any]:
     """Run the ward and return its figures, JSON-ready."""
+    machine = account()
     cores = sorted(os.sched_getaffinity(0))
     command = [sys.executable, "-m", "benchmarks.live_device", "tcp", "--streams", str(patients),
                "--channels", str(channels), "--seconds", str(START_S + seconds + 120)]  # fmt: skip
@@ -117,7 +118,7 @@ def measure(patients: int, seconds: float, channels: int) -> dict[str, Any]:
     found["samples"] = sum(c["samples"] for c in checked)
     found["in_gaps"] = sum(c["in_gaps"] for c in checked)
     return {
-        **account(),
+        **machine,
         "parameters": {"patients": patients, "seconds": seconds, "channels": channels,
                        "sfreq": 1000.0, "block_ms": 50, "core": cores[-1]},
         **found,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import pictures, readme
+from benchmarks.live_section import live_section
 from benchmarks.sections import device_section, job_section, start_section
 from benchmarks.stage_sections import scaling_section, stage_section
 from benchmarks.store import RESULTS, load, load_rows
@@ -22,7 +23,8 @@ PAGE, IMAGES = DOCS / "performance.md", DOCS / "images"
 INTRODUCTION = """# Performance
 
 Written by `python -m benchmarks.page` from the results in `benchmarks/results/`; `make bench`
-measures anew and writes this page. Times are medians after a warm-up, both sides in turn in one
+measures the stages, the job and the start anew and writes this page; every part of the live section
+names its own command. Times are medians after a warm-up, both sides in turn in one
 process, on the same data; the peers have one thread, which they are fastest with. X marks what is
 extrapolated. A ratio without its accuracy does not count, so both stand in one row; a bound or a
 target that is not kept says so.
@@ -38,6 +40,7 @@ def page(folder: Path = RESULTS) -> str:
         scaling_section(rows),
         job_section(jobs),
         start_section(start) if start else "",
+        live_section(folder),
         device_section(device) if device else "",
     ]
     return "\n".join([INTRODUCTION, *(part + "\n" for part in parts if part)])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import job, start
+from benchmarks import job, session_end, start
+from benchmarks.live_section import sessions
 from benchmarks.stage_sections import headlines, threads_of
 from benchmarks.store import RESULTS, load, load_rows
 from benchmarks.table import seconds
@@ -48,7 +49,36 @@ def block(folder: Path = RESULTS) -> str:
     if begun:
         for name, reached, _, _ in start.verdicts(begun):
             lines.append(f"| first result of a recording of 24 s, {name} | {seconds(reached)} | |")
+    lines += live_rows(folder)
     return "\n".join([*lines, "", "X: the peer's time is extrapolated."])
+
+
+def live_rows(folder: Path = RESULTS) -> list[str]:
+    """Return a few rows of live sessions; what was not measured is left out."""
+    lines = []
+    ingest, ward = load(folder / "live_ingest.json"), load(folder / "live_ward.json")
+    if ingest:
+        cores = {row["name"]: row["core"] for row in ingest["rows"]}
+        lines.append(
+            f"| live: recorder of 306 channels at 1 kHz from LSL | {cores['recorder']:.3f} of a "
+            f"core | {cores['mne-lsl'] / cores['recorder']:.1f}× (MNE-LSL, in memory only) |"
+        )
+    for transport, result in list(sessions(folder).items())[:1]:
+        age = result["ages"]["traces"]["newest"]
+        lines.append(
+            f"| live: from the sensor to the trace shown, median / 99 %, {transport.upper()} | "
+            f"{age['p50_ms']:.0f} / {age['p99_ms']:.0f} ms | |"
+        )
+    for row in load_rows(folder / "session_end.json"):
+        if row["minutes"] == 30 and row["n_channels"] == 306:
+            name = {session_end.WITH: "with AEC", session_end.WITHOUT: "without AEC"}[row["name"]]
+            lines.append(
+                f"| live: from stop to report, session of 30 minutes, {name} | "
+                f"{seconds(row['median_wall_s'])} | |"
+            )
+    if ward and ward["real_time"] and ward["every_sample"]:
+        lines.append(f"| live: patients at once on one core | {ward['parameters']['patients']} | |")
+    return lines
 
 
 def with_block(text: str, folder: Path = RESULTS) -> str:
