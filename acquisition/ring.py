@@ -103,7 +103,7 @@ class Ring:
     """
 
     def __init__(self, path: Path, file: int, writable: bool) -> None:
-        self.path = path
+        self.path, self._file = path, os.fstat(file)
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
         self._map = mmap.mmap(file, 0, access=access)
         self._words: I64 = np.frombuffer(self._map, dtype="<i8", count=HEADER // 8)
@@ -252,10 +252,22 @@ class Ring:
         return int(self._words[_Slot.BOOT]) == boot_number()
 
     @property
+    def first(self) -> int:
+        """Place of the first sample that came into this ring."""
+        return int(self._words[_Slot.FIRST])
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a recorder that found this ring gone has made another one under its name."""
+        try:
+            return not os.path.samestat(os.stat(self.path), self._file)
+        except OSError:
+            return False
+
+    @property
     def oldest(self) -> int:
         """The first stored sample that has not been written over."""
-        first = int(self._words[_Slot.FIRST])
-        return max(int(self._words[_Slot.CLAIM]) - self.capacity, first)
+        return max(int(self._words[_Slot.CLAIM]) - self.capacity, self.first)
 
     # writing
 
@@ -328,6 +340,11 @@ class Ring:
             for a, b in pairwise(cuts)
             if a < b
         ]
+
+    def last_arrival(self) -> int:
+        """Return the `time.monotonic_ns` at which the newest sample came; 0 before the first."""
+        n = self.received
+        return int(self._arrival[(n - 1) % self.capacity]) if n > self.first else 0
 
     def views(self, first: int, last: int) -> list[Stretch]:
         """Return the stored samples [first, last) where they lie, cut at gaps and where it wraps.

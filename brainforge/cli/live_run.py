@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -109,7 +109,10 @@ def _result(spec: SessionSpec) -> dict[str, Any] | None:
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], int]]:
-    """Count Ctrl-C and SIGTERM instead of unwinding: the first ends the session in order."""
+    """Count Ctrl-C and SIGTERM instead of unwinding: the first ends the session in order.
+
+    A terminal that is closed ends nothing: a connection that breaks must not cost a recording.
+    """
     count = 0
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -117,6 +120,7 @@ def _interrupts() -> Iterator[Callable[[], int]]:
         count += 1
 
     previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
     try:
         yield lambda: count
     finally:
@@ -127,7 +131,7 @@ def _interrupts() -> Iterator[Callable[[], int]]:
 @contextmanager
 def _shown(quiet: bool) -> Iterator[Callable[[View], None]]:
     """Give what shows a view: nothing, a line every few seconds, or a table that stays put."""
-    if quiet:
+    if quiet or sys.stderr is None:
         yield lambda view: None
         return
     from brainforge.cli.live_view import line, screen
@@ -139,12 +143,18 @@ def _shown(quiet: bool) -> Iterator[Callable[[View], None]]:
             nonlocal shown_at
             if time.monotonic() - shown_at >= LINE_S or view.phase in ("done", "failed"):
                 shown_at = time.monotonic()
-                print(line(view), file=sys.stderr, flush=True)
+                with suppress(OSError):  # nobody reads it any more; the session goes on
+                    print(line(view), file=sys.stderr, flush=True)
 
         yield tell
         return
     from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(stderr=True), refresh_per_second=5, transient=True) as shown:
+    shown = Live(console=Console(stderr=True), refresh_per_second=5, transient=True)
+    shown.start()
+    try:
         yield lambda view: shown.update(screen(view))
+    finally:
+        with suppress(OSError):  # the terminal may be gone
+            shown.stop()

@@ -29,8 +29,10 @@ def line(view: View) -> str:
     ]
     if view.stale:
         parts.append(f"NO DATA for {view.silent_s:.1f} s")
-    if status:
+    if status and view.old_s is None:
         parts += [f"age {age_text(status)}", f"heart {_heart(status)}"]
+    elif view.old_s is not None and not view.stale:
+        parts.append(f"values {view.old_s:.0f} s old")
     if said.get("alarm"):
         parts.append(f"ALARM: {said['alarm']}")
     if view.trouble:
@@ -51,7 +53,10 @@ def screen(view: View) -> RenderableType:
     bad = view.stale or view.trouble or view.recorder.get("alarm")
     style = "bold red" if bad else "bold green"
     head = Text(_headline(view), style=style)
-    body: list[RenderableType] = [head, _samples(view), _health(view)]
+    body: list[RenderableType] = [head]
+    if view.old_s is not None and not view.stale:
+        body.append(Text(f"what the pipeline shows is {view.old_s:.0f} s old", style="bold red"))
+    body += [_samples(view), _health(view)]
     bands = band_rows(status_of(view))
     if bands:
         body.append(_bands(bands))

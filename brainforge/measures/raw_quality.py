@@ -176,7 +176,7 @@ class RawQualityMeasure:
         known = bool(np.isfinite(low + high))
         if not known:
             finite = samples[np.isfinite(samples)]
-            at_low, at_high = clipped(finite)
+            at_low, at_high = clipped(finite) if finite.size else (0, 0)
             low = finite.min() if at_low else -np.inf
             high = finite.max() if at_high else np.inf
         return rail_intervals(samples, low, high, known=known, join=join)

@@ -27,7 +27,13 @@ def finish(worker: Worker) -> None:
     last = worker.last_arrival
     # what is told of the recording besides its samples is in the archive, a moment later
     archive = worker.paths.archive
-    result = worker.exact.finish(lambda: Account.of(finished_archive(archive)), worker.tell)
+
+    def account() -> Account:
+        recording = finished_archive(archive)
+        worker.check_all_taken(recording)
+        return Account.of(recording)
+
+    result = worker.exact.finish(account, worker.tell)
     found = time.monotonic()
     live = worker.live_part()
     outputs = write_outputs(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from brainforge.archive import open_archive
 from brainforge.archive.document import info_from_document
 from brainforge.errors import ReadError
+from brainforge.feed import LastingReader
 from brainforge.info import Info
+from brainforge.session.spec import Paths
 
-#: the recorder's source has this long to show up
+#: a recorder that says nothing has this long to begin
 PATIENCE_S = 120.0
 
 
@@ -51,24 +54,31 @@ def is_finished(archive: Path) -> bool:
     return (archive / "manifest.json").exists() and not (archive / "live").exists()
 
 
-def wait_for_header(archive: Path, note: Path, patience: float = PATIENCE_S) -> Header:
+def wait_for_header(paths: Paths, patience: float = PATIENCE_S) -> Header:
     """Return the header as soon as it is there, or that of a recording which is over by now.
 
     Parameters
     ----------
-    archive : Path
-    note : Path
+    paths : Paths
         Where the recording's id is noted down, for a process that comes when it is finished.
     patience : float
-        Seconds to wait.
+        Seconds to wait where no recorder is there that waits for its first sample as well.
 
     Raises
     ------
     ReadError
         It does not come.
     """
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
+    archive, note = paths.archive, paths.recording_id
+    with closing(LastingReader(paths.recorder_feed)) as recorder:
+        return _wait(archive, note, recorder, patience)
+
+
+def _wait(archive: Path, note: Path, recorder: LastingReader, patience: float) -> Header:
+    heard = time.monotonic()
+    while time.monotonic() - heard < patience:
+        said = recorder.latest("recorder")
+        heard = max(heard, said.written if said is not None else 0.0)
         header = read_header(archive)
         if header is not None:
             note.write_text(header.recording_id, encoding="ascii")

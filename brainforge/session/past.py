@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from brainforge.acquisition.recorder.replay import Unfinished
 from brainforge.acquisition.ring import Overrun, State, Stretch
-from brainforge.archive import open_archive
+from brainforge.archive import manifest, open_archive
 from brainforge.archive.layout import LIVE, Layout
 from brainforge.archive.reader import read_parts
 from brainforge.archive.shard import decode
@@ -41,6 +42,23 @@ def cut(spans: Spans, first: int, last: int) -> list[tuple[int, int, int]]:
         if low < high:
             out.append((a + low - lo, a + high - lo, low))
     return out
+
+
+def dated(stretch: Stretch, newest: int, arrival_ns: int, sfreq: float) -> Stretch:
+    """Return samples of the past with about the times at which they came.
+
+    Parameters
+    ----------
+    stretch : Stretch
+    newest : int
+        One past the newest stored sample.
+    arrival_ns : int
+        When that came.
+    sfreq : float
+        In Hz.
+    """
+    before_s = (newest - 1 - stretch.stored - np.arange(len(stretch.data))) / sfreq
+    return replace(stretch, arrival=arrival_ns - (1e9 * before_s).astype(np.int64))
 
 
 class Past:
@@ -126,7 +144,14 @@ class Whole:
     def __init__(self, archive: Path) -> None:
         _, _, _, layout = read_parts(archive)
         self.received = layout.n_samples
+        # by another clock, which may have been set since: the nearest that is known
+        age = time.time() - (archive / manifest.NAME).stat().st_mtime
+        self._ended = time.monotonic_ns() - round(1e9 * max(age, 0.0))
         self._events = open_archive(archive).events
+
+    def last_arrival(self) -> int:
+        """Return the `time.monotonic_ns` at which the recording ended."""
+        return self._ended
 
     def read(self, first: int, last: int) -> list[Stretch]:
         """Say that nothing is in memory any more."""

@@ -25,6 +25,8 @@ from brainforge.session.spec import SessionSpec
 
 #: seconds without a sign of life after which a process counts as hung
 RECORDER_PATIENCE_S, PIPELINE_PATIENCE_S = 3.0, 5.0
+#: a pipeline that lives but has not moved on for so long while samples come is stuck
+STUCK_S = 60.0
 #: a source whose last sample is older is dead, and values computed from it are stale
 STALE_S = 1.0
 
@@ -46,6 +48,9 @@ class View:
     phase : str
         starting, live, finishing, done or failed.
     restarts : tuple of Death
+    old_s : float | None
+        How old the newest sample in the pipeline's values is, where it is more than a second
+        while the session is live: the pipeline is catching up, or has been given up.
     trouble : str
         Why a part of the session has been given up; empty while all is well.
     """
@@ -56,6 +61,7 @@ class View:
     silent_s: float | None
     phase: str
     restarts: tuple[Death, ...]
+    old_s: float | None = None
     trouble: str = ""
 
 
@@ -144,13 +150,23 @@ class Session:
 
     def _recorder_beat(self) -> float | None:
         ring = self._attached()
-        return None if ring is None or not ring.heartbeat else ring.heartbeat / 1e9
+        if ring is not None and ring.heartbeat:
+            return ring.heartbeat / 1e9
+        said = self._recorder_feed.latest("recorder")  # before the first sample
+        return None if said is None else said.written
 
     def _pipeline_beat(self) -> float | None:
         beat = self._pipeline_feed.latest("beat")
-        return None if beat is None else beat.written
+        if beat is None:
+            return None
+        if self.phase != "live":
+            return beat.written  # steps of the end take their time
+        return min(beat.written, float(beat.meta["progress"]) + STUCK_S)
 
     def _attached(self) -> Ring | None:
+        if self._ring is not None and self._ring.replaced:
+            self._ring.close()
+            self._ring = None
         if self._ring is None:
             try:
                 text = (self.paths.archive / "live" / "header.json").read_text(encoding="utf-8")
@@ -168,8 +184,11 @@ class Session:
             The recorder was refused, or dies again and again before anything is recorded.
         """
         self._look_after(self._recorder, self._finish_for_it)
-        if self._recorder.code == 2:
-            raise Refused(self._said(self._recorder))
+        if self._recorder.code == 2 and not self.trouble:
+            why = self._said(self._recorder)
+            if not (self.paths.archive / "live").exists():
+                raise Refused(why)
+            self._finish_for_it(why)  # one that could not take over what another has begun
         if self._pipeline is not None:
             self._look_after(self._pipeline, self._do_without_it)
         return self.view()
@@ -218,16 +237,15 @@ class Session:
             silent_s=silent,
             phase=self.phase,
             restarts=tuple(self._restarts),
+            old_s=_old_s(topics) if live else None,
             trouble=self.trouble,
         )
 
     def _silent_s(self) -> float | None:
         ring = self._attached()
-        if ring is None or ring.received == 0:
+        if ring is None or ring.received == ring.first:
             return None
-        newest = ring.received
-        arrival = ring.read(newest - 1, newest)[0].arrival[-1]
-        return max(time.monotonic() - float(arrival) / 1e9, 0.0)
+        return max(time.monotonic() - ring.last_arrival() / 1e9, 0.0)
 
     @property
     def phase(self) -> str:
@@ -280,9 +298,11 @@ class Session:
             while self._recorder.running and time.monotonic() < deadline:
                 self._recorder.poll()
                 time.sleep(0.02)
-        refused = self._pipeline is not None and self._pipeline.code == 2
-        well = not self.trouble or refused
-        done = bool(self._children) and self.phase == "done" and well
+        pipeline = self._pipeline
+        refused = pipeline is not None and pipeline.code == 2
+        given_up = pipeline is not None and pipeline.running and self._stopped_at is not None
+        well = (not self.trouble or refused) and (given_up or self.phase == "done")
+        done = bool(self._children) and well and is_finished(self.paths.archive)
         for child in self._children:
             child.kill()
         for feed in (self._recorder_feed, self._pipeline_feed):
@@ -292,6 +312,12 @@ class Session:
             self._ring = None
         if done or not self.paths.archive.exists():
             shutil.rmtree(self.paths.scratch, ignore_errors=True)
+
+
+def _old_s(topics: dict[str, Snapshot]) -> float | None:
+    status = topics.get("status")
+    age = 0.0 if status is None else status.age()
+    return age if age > STALE_S else None
 
 
 class Refused(BrainForgeError):

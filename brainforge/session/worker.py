@@ -39,10 +39,11 @@ from brainforge.session.ages import Ages
 from brainforge.session.child import hear
 from brainforge.session.finishing import finish, finished_archive
 from brainforge.session.header import Header, is_finished, wait_for_header
-from brainforge.session.past import Past, Whole
+from brainforge.session.past import Past, Whole, dated
 from brainforge.session.spec import SessionSpec
 
 if TYPE_CHECKING:
+    from brainforge.recording import Recording
     from brainforge.session.outlets import Outlets
 
 #: seconds of signal between two checkpoints
@@ -142,9 +143,24 @@ class Worker:
                 self._take(last)
             elif over:
                 return
+            elif isinstance(self.ring, Ring) and self.ring.replaced:
+                self._follow(self.ring)
             else:
                 time.sleep(self._nap())
             self._progress = time.monotonic()
+
+    def _follow(self, old: Ring) -> None:
+        """Go on in the ring of a recorder that found the old one gone."""
+        ring = Ring.attach(old.path)
+        old.close()
+        self.ring, self._events = ring, 0
+        if ring.first < self._at:
+            # the last samples before were lost with the old ring, and others may have come since
+            self.paths.checkpoint.unlink(missing_ok=True)
+            raise BrainForgeError(
+                f"the recorder lost its ring: {self._at - ring.first} samples that were processed "
+                "may not be in the recording; starting over"
+            )
 
     def _over(self) -> bool:
         """Return whether nothing more will come: the recorder says so, or is gone for good."""
@@ -189,7 +205,9 @@ class Worker:
         try:
             return self.ring.read(first, last)
         except Overrun as overrun:
-            return self._past.read(first, min(last, overrun.oldest))
+            found = self._past.read(first, min(last, overrun.oldest))
+            arrival, newest = self.ring.last_arrival(), self.ring.received
+            return [dated(s, newest, arrival, self.info.sfreq) for s in found]
 
     def _hand_on_events(self) -> None:
         self._events, new = self.ring.events(self._events)
@@ -205,6 +223,17 @@ class Worker:
         calibration = self.calibrator.poll()
         if calibration is not None:
             self.immediate.adopt(calibration)
+
+    def check_all_taken(self, recording: Recording) -> None:
+        """Raise BrainForgeError where more was recorded than processed.
+
+        A recorder that took over at the end has done so; whoever is started anew has it too.
+        """
+        stored = sum(b - a for a, b in recording.segments)
+        if stored != self._at:
+            raise BrainForgeError(
+                f"{stored} samples were recorded and {self._at} processed; starting over"
+            )
 
     # what is shown
 
@@ -344,7 +373,7 @@ def main(arguments: list[str]) -> int:
     spec = SessionSpec.from_json(Path(arguments[0]).read_text(encoding="utf-8"))
     over = threading.Event()
     try:
-        worker = Worker(spec, wait_for_header(spec.paths.archive, spec.paths.recording_id))
+        worker = Worker(spec, wait_for_header(spec.paths))
         thread = _beating(worker, over)
         _warming(worker)
         try:

@@ -106,3 +106,15 @@ def test_merge_and_checkpoint():
 def test_other_channels_are_refused():
     with pytest.raises(InputError, match="other names"):
         measure().update(RawBlock(np.zeros((2, 5)), INFO.pick(("A", "B")), 0))
+
+
+def test_a_channel_that_is_not_a_number_at_all():
+    """In a short block it has no extremes at which it could be railed."""
+    data = block().data[:, :50].copy()
+    data[2:] = np.nan
+    m, short = measure(), RawBlock(data, INFO, 0)
+    masks = m.quick_masks(short, *m.extremes(short))
+    assert [(k.channels, k.start, k.stop, k.cause) for k in masks] == [
+        (("B",), 0, 50, Cause.NON_FINITE),
+        (("C",), 0, 50, Cause.NON_FINITE),
+    ]

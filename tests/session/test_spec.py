@@ -46,7 +46,13 @@ def test_mistakes(spec: SessionSpec, change, error, words: str) -> None:
         replace(spec, **change).check()
 
 
-@pytest.mark.parametrize("name", ["a.zarr", "a-results", ".a.session"])
+def test_what_another_session_has_left_is_told(spec: SessionSpec, tmp_path: Path) -> None:
+    (tmp_path / ".a.session").mkdir()
+    with pytest.raises(OutputError, match=r".a.session: another session of this name runs or was"):
+        spec.check()
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a-results"])
 def test_nothing_is_overwritten(spec: SessionSpec, tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(OutputError, match=f"{name}: exists already; brainforge repair"):
