@@ -104,11 +104,23 @@ def failures(results: dict[str, Any]) -> list[Any]:
     return [row for row in rows if row["problems"]] + results["cuts"]["bad"]
 
 
+def to_text(results: dict[str, Any]) -> str:
+    """Return results as JSON, a trial a line."""
+    parts = []
+    for key, value in results.items():
+        if isinstance(value, list):
+            rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in value)
+            parts.append(f'"{key}": [\n{rows}\n]')
+        else:
+            parts.append(f'"{key}": {json.dumps(value)}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def main() -> int:
     """Run everything and write what came of it."""
     with tempfile.TemporaryDirectory(prefix="brainforge-crash-") as base:
         results = json.loads(json.dumps(run(Path(base))))
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(to_text(results), encoding="utf-8")
     PAGE.write_text(to_page(results), encoding="utf-8")
     bad = failures(results)
     print(f"{len(bad)} bad: {bad[:5]}" if bad else "all as it must be")

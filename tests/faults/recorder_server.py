@@ -71,9 +71,10 @@ def _serve() -> None:
         child = os.fork()
         if child == 0:
             os.close(writes)
+            spec = _prepare(order)
             told = os.read(reads, 1)
             os.close(reads)
-            os._exit(_record(order) if told else 1)
+            os._exit(_record(spec) if told else 1)
         os.close(reads)
         print(child, flush=True)
         assert sys.stdin.readline() == "go\n"
@@ -91,8 +92,8 @@ def _open_source(text: str, *, block_s: float, position: Any, info: Any, **optio
     return LiveSource(device, block_s=block_s, position=position, info=info)
 
 
-def _record(order: Order) -> int:
-    from brainforge.acquisition.recorder.process import main
+def _prepare(order: Order) -> Path:
+    """Write down what a recorder is to do, and let its words go to a file; return the spec's."""
     from brainforge.acquisition.recorder.spec import Spec
 
     out = Path(order.out)
@@ -107,8 +108,14 @@ def _record(order: Order) -> int:
     with open(out.with_suffix(".log"), "ab") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
+    return path
+
+
+def _record(spec: Path) -> int:
+    from brainforge.acquisition.recorder.process import main
+
     try:
-        return main([str(path)], open_source=_open_source, shard_samples=SHARD_SAMPLES)
+        return main([str(spec)], open_source=_open_source, shard_samples=SHARD_SAMPLES)
     except BaseException as error:
         print(repr(error), flush=True)
         return 1
