@@ -38,11 +38,15 @@ class FeedReader:
                 raise ValueError("another file")
         except (OSError, ValueError) as error:
             raise InputError(where=str(path), expected="a feed", got=str(error)) from error
-        (length,) = struct.unpack_from("<Q", self._map, len(MAGIC))
         start = len(MAGIC) + 8
-        if start + length > HEADER:
-            raise InputError(where=str(path), expected="a feed", got="a damaged one")
-        self._places = json.loads(self._map[start : start + length])
+        try:
+            (length,) = struct.unpack_from("<Q", self._map, len(MAGIC))
+            if start + length > HEADER:
+                raise ValueError("its directory is too long")
+            self._places = json.loads(self._map[start : start + length])
+        except (ValueError, struct.error) as error:
+            self._map.close()
+            raise InputError(where=str(path), expected="a feed", got="a damaged one") from error
         self._seen = dict.fromkeys(self._places, 0)
 
     @property

@@ -42,12 +42,16 @@ class FeedWriter:
         if len(MAGIC) + 8 + len(directory) > HEADER:
             raise InputError(where="feed", expected="fewer topics", got=str(len(topics)))
         partial = path.with_name(f".{path.name}.{os.getpid()}")
-        with open(partial, "xb+") as file:
-            os.posix_fallocate(file.fileno(), 0, at)
-            file.write(MAGIC + struct.pack("<Q", len(directory)) + directory)
-            file.flush()
-            self._map = mmap.mmap(file.fileno(), at)
-        os.replace(partial, path)
+        try:
+            with open(partial, "xb+") as file:
+                os.posix_fallocate(file.fileno(), 0, at)
+                file.write(MAGIC + struct.pack("<Q", len(directory)) + directory)
+                file.flush()
+                self._map = mmap.mmap(file.fileno(), at)
+            os.replace(partial, path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         self._places = {topic: (a, room) for topic, (a, room) in places.items()}
         self._sequence = dict.fromkeys(topics, 0)
 

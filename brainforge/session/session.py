@@ -280,10 +280,12 @@ class Session:
             found: dict[str, Any] = json.loads(self.paths.outcome.read_text(encoding="utf-8"))
         except FileNotFoundError:
             found = {}
+        # a disk that was full, a stream that was refused: the recording is whole and ends there
+        early = self._said(self._recorder) if self._recorder.code == 3 else ""
         return {
             **found,
             "recorder_code": self._recorder.code,
-            "trouble": self.trouble,
+            "trouble": "; ".join(filter(None, (self.trouble, early))),
             "restarts": [{"process": d.name, "why": d.why} for d in self._restarts],
         }
 

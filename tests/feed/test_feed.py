@@ -130,3 +130,18 @@ def test_a_reader_beside_a_racing_writer_sees_whole_snapshots(tmp_path: Path) ->
             last, seen = got.sequence, seen + 1
         assert seen > 10
         reader.close()
+
+
+@pytest.mark.parametrize("damage", [b"\xff" * 8, (9).to_bytes(8, "little") + b"nonsense}"])
+def test_a_damaged_feed_is_told(writer: FeedWriter, damage: bytes) -> None:
+    with open(writer.path, "r+b") as file:
+        file.seek(8)
+        file.write(damage)
+    with pytest.raises(InputError, match="expected a feed, got a damaged one"):
+        FeedReader(writer.path)
+
+
+def test_where_there_is_no_room_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"[Nn]o space|too large"):
+        FeedWriter(tmp_path / "feed", {"huge": 1 << 60})
+    assert list(tmp_path.iterdir()) == []
