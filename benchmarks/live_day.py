@@ -28,28 +28,37 @@ WARM = 0.05
 #: growth over the rest of the day that counts as flat, in bytes
 FLAT = 64 * 2**20
 EVERY_S = 2.0
+SFREQ = 1000.0
 
 Note = tuple[float, int]
 
 
 def watched(session: Session) -> tuple[dict[str, list[Note]], float]:
-    """Look after a session; return (share done, bytes) by process, and when the stream ended."""
+    """Look after a session; return (share done, bytes) by process, and when all was taken.
+
+    The pipeline may be behind the recorder, so each process's share is its own.
+    """
     notes: dict[str, list[Note]] = {"recorder": [], "pipeline": []}
-    noted, ended = 0.0, 0.0
-    total = session.spec.duration or 1.0
+    noted, taken = 0.0, 0.0
+    total = (session.spec.duration or 1.0) * SFREQ
     while True:
         view = session.poll()
         now = time.monotonic()
         if view.phase in ("done", "failed"):
-            return notes, ended or now
-        if view.phase == "finishing" and not ended:
-            ended = now
-        done = view.recorder.get("sample", 0) / 1000.0 / total
-        if view.phase == "live" and now - noted > EVERY_S:
+            return notes, taken or now
+        # the first word of the end is said when the pipeline has taken every sample
+        if "progress" in view.topics and not taken:
+            taken = now
+        if now - noted > EVERY_S and not taken:
             noted = now
+            beat = view.topics.get("beat")
+            done = {
+                "recorder": view.recorder.get("sample", 0) / total,
+                "pipeline": beat.meta["stored"] / total if beat is not None else 0.0,
+            }
             for name, pid in session.pids.items():
                 if pid is not None:
-                    notes[name].append((done, own_bytes(pid)))
+                    notes[name].append((done[name], own_bytes(pid)))
         time.sleep(0.05)
 
 
@@ -77,7 +86,7 @@ def measure(hours: float, channels: int) -> dict[str, Any]:
         )  # fmt: skip
         begun = time.monotonic()
         with Session(spec) as session:
-            notes, ended = watched(session)
+            notes, taken = watched(session)
             done = time.monotonic()
             outcome = session.outcome()
         ledger = verify_archive(spec.archive)
@@ -85,10 +94,10 @@ def measure(hours: float, channels: int) -> dict[str, Any]:
     gaps = sum(g["stop"] - g["start"] for g in ledger["gaps"])
     return {
         **machine,
-        "parameters": {"hours": hours, "channels": channels, "sfreq": 1000.0},
-        "acceleration": seconds / (ended - begun),
+        "parameters": {"hours": hours, "channels": channels, "sfreq": SFREQ},
+        "acceleration": seconds / (taken - begun),
         "wall_s": done - begun,
-        "end_s": done - ended,
+        "end_s": done - taken,
         "own_bytes": memory,
         "samples": {"received": ledger["received"], "stored": ledger["stored"], "gaps": gaps},
         "restarts": len(outcome["restarts"]),

@@ -79,6 +79,13 @@ class Past:
         except FileNotFoundError:
             self._layout = read_parts(archive)[3]
         self._dtype = np.dtype(self._layout.dtype)
+        #: absolute stretches that are stored, for the places below ``_known``
+        self._spans: Spans = []
+        self._known = self._n_sealed = 0
+        #: the shard that was decoded last: pieces are read one after the other
+        self._shard = -1
+        shape = (self._layout.n_channels, self._layout.samples)
+        self._decoded = np.empty(shape, dtype=self._dtype)
 
     def read(self, first: int, last: int) -> list[Stretch]:
         """Return samples from place ``first`` on, up to ``last`` or the end of a shard.
@@ -92,7 +99,7 @@ class Past:
         last = min(last, (first // size + 1) * size)
         for attempt in range(ATTEMPTS):
             try:
-                data, spans = self._look(first, last)
+                data = self._samples(first, last)
                 break
             except (OSError, ReadError):
                 if attempt == ATTEMPTS - 1:
@@ -100,35 +107,42 @@ class Past:
                 time.sleep(WAIT_S)
         return [
             Stretch(data[at - first : at - first + b - a], a, at, -1, np.zeros(b - a, np.int64))
-            for a, b, at in cut(spans, first, last)
+            for a, b, at in cut(self._spans, first, last)
         ]
 
-    def _look(self, first: int, last: int) -> tuple[npt.NDArray[Any], Spans]:
-        """Return samples, axes (sample, channel), and all absolute stretches that are stored."""
+    def _samples(self, first: int, last: int) -> npt.NDArray[Any]:
+        """Return samples, axes (sample, channel); afterwards their absolute stretches are known."""
+        shard, at = divmod(first, self._layout.samples)
+        if last > self._known:
+            found = self._look(first, last)
+            if found is not None:
+                return found
+        if shard != self._shard:
+            path = self._archive / self._layout.key(shard)
+            decode(path.read_bytes(), self._layout, self._decoded)
+            self._shard = shard
+        return self._decoded[:, at : at + last - first].T
+
+    def _look(self, first: int, last: int) -> npt.NDArray[Any] | None:
+        """Find out what is stored; return samples that are in the log and in no shard yet."""
         if not (self._archive / LIVE).exists():
-            _, _, contents, layout = read_parts(self._archive)
-            spans = [(s.start, s.stop) for s in contents.segments]
-            return self._from_shard(layout, first, last), spans
+            _, _, contents, _ = read_parts(self._archive)
+            self._spans = [(s.start, s.stop) for s in contents.segments]
+            self._known = sum(b - a for a, b in self._spans)
+            return None
         unfinished = Unfinished(
             self._archive / LIVE, self._header["recording_id"], self._dtype, self._layout.samples
         )
         replay = unfinished.replay(self._sealed() * self._layout.samples)
-        spans = [(a, b) for a, b in replay.ledger.stretches]
-        if first < replay.base * self._layout.samples:
-            return self._from_shard(self._layout, first, last), spans
-        return unfinished.read(replay, first, last), spans
+        self._spans = [(a, b) for a, b in replay.ledger.stretches]
+        # what is sealed never changes; the rest is looked up again
+        self._known = replay.base * self._layout.samples
+        return None if last <= self._known else unfinished.read(replay, first, last)
 
     def _sealed(self) -> int:
-        n = 0
-        while (self._archive / self._layout.key(n)).exists():
-            n += 1
-        return n
-
-    def _from_shard(self, layout: Layout, first: int, last: int) -> npt.NDArray[Any]:
-        shard, at = divmod(first, layout.samples)
-        out = np.empty((layout.n_channels, layout.samples), dtype=self._dtype)
-        decode((self._archive / layout.key(shard)).read_bytes(), layout, out)
-        return out[:, at : at + last - first].T
+        while (self._archive / self._layout.key(self._n_sealed)).exists():
+            self._n_sealed += 1
+        return self._n_sealed
 
 
 class Whole:

@@ -136,6 +136,7 @@ class Session:
             "out": self.spec.archive,
             "duration_s": self.spec.duration,
             "block_s": self.spec.block_s,
+            "ring_s": self.spec.ring_s,
             "counter_channel": self.spec.counter_channel,
             "feed": str(self.paths.recorder_feed),
             "recording_id": self.recording_id,

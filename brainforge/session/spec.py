@@ -35,6 +35,8 @@ class SessionSpec:
         The channel in which the device counts its samples.
     block_s : float
         Longest piece that is processed at once while live, in seconds.
+    ring_s : float
+        Seconds of signal in memory: what a disk that hangs, or a pipeline that is away, may miss.
     threads : int
         Threads of the pipeline's kernels; 0 for all cores.
     analyse : bool
@@ -50,6 +52,7 @@ class SessionSpec:
     duration: float | None = None
     counter_channel: str | None = None
     block_s: float = 0.05
+    ring_s: float = 60.0
     threads: int = 0
     analyse: bool = True
     outlets: str = ""
@@ -75,6 +78,8 @@ class SessionSpec:
             )
         if not 0.005 <= self.block_s <= 1.0:
             raise InputError(where="block", expected="0.005 to 1 seconds", got=f"{self.block_s:g}")
+        if not 1.0 <= self.ring_s <= 600.0:
+            raise InputError(where="ring", expected="1 to 600 seconds", got=f"{self.ring_s:g}")
         paths = self.paths
         for path in (paths.archive, paths.results):
             if os.path.lexists(path):

@@ -36,6 +36,7 @@ def test_paths(spec: SessionSpec, tmp_path: Path) -> None:
         ({"duration": 0.0}, InputError, "positive number of seconds"),
         ({"duration": float("nan")}, InputError, "positive number of seconds"),
         ({"duration": float("inf")}, InputError, "positive number of seconds"),
+        ({"ring_s": 0.5}, InputError, "1 to 600 seconds, got 0.5"),
         ({"block_s": 2.0}, InputError, r"0.005 to 1 seconds, got 2"),
         ({"recipe": "restin"}, InputError, "resting"),
         ({"archive": "/no such folder/a.zarr"}, OutputError, "a folder that exists"),
