@@ -32,8 +32,9 @@ from brainforge.session.session import Session
 from brainforge.session.spec import SessionSpec
 
 RESULTS = Path(__file__).parent / "results" / "live_ingest.json"
-#: seconds until all have started, seconds in which ages are taken, seconds between two looks
-START_S, AGES_S, LOOK_S = 15.0, 20.0, 0.001
+#: seconds until all have started and the first shard is sealed, seconds in which ages are taken,
+#: seconds between two looks
+START_S, AGES_S, LOOK_S = 40.0, 20.0, 0.001
 
 
 @dataclass(frozen=True)

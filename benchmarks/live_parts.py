@@ -37,6 +37,27 @@ def end_part(result: Result | None) -> list[str]:
     ]  # fmt: skip
 
 
+def recovery_part(result: Result | None) -> list[str]:
+    """Return how long a session takes to go on when one of its processes was killed."""
+    command = "live_recovery --json benchmarks/results/live_recovery.json"
+    if result is None:
+        return missing("A process is killed", command)
+    what = {"pipeline": "pipeline killed: until fresh traces are shown",
+            "recorder": "recorder killed: until new samples are on the disk"}  # fmt: skip
+    rows = [
+        [f"{what[name]}, median / longest of {times['n']}", f"{result['target_s']:g} s",
+         f"{times['p50_s']:.2f} / {times['max_s']:.2f} s: "
+         f"{verdict(times['max_s'] <= result['target_s'])}"]
+        for name, times in result["recovery"].items()
+    ]  # fmt: skip
+    rows.append(["samples at the end", "0 lost", f"{result['stored']} stored, {result['lost']} lost"
+                 f": {verdict(result['ok'] and not result['lost'])}"])  # fmt: skip
+    return [
+        "### A process is killed", "", *table(["", "wanted", "reached"], rows), "",
+        where(result["machine"], command), "",
+    ]  # fmt: skip
+
+
 def block_part(result: Result | None) -> list[str]:
     """Return a block of 50 ms on one core."""
     if result is None or "calibration" not in result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.live_parts import block_part, end_part, peers_part
+from benchmarks.live_parts import block_part, end_part, peers_part, recovery_part
 from benchmarks.live_words import NOT_YET, megabytes, missing, ms, table, verdict, where
 from benchmarks.store import RESULTS, load
 
@@ -30,7 +30,8 @@ def live_section(folder: Path = RESULTS) -> str:
     """Return all that was measured live; nothing where nothing was."""
     made = {
         "live_ingest": ingest_part, "live_ward": ward_part, "live_day": day_part,
-        "session_end": end_part, "live_block": block_part, "live_peers": peers_part,
+        "session_end": end_part, "live_recovery": recovery_part, "live_block": block_part,
+        "live_peers": peers_part,
     }  # fmt: skip
     results = {name: load(folder / f"{name}.json") for name in made}
     measured = sessions(folder)

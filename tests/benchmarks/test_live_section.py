@@ -70,6 +70,11 @@ END = {
             "load_average": [0.1, 0.2], "free_cores": [2.0, 1.9]},
     "walls_s": [3.5], "median_wall_s": 3.5, "block_cpu_ms": 0.7, "peak_rss_bytes": 9e8,
 }  # fmt: skip
+RECOVERY = {
+    "machine": ACCOUNT, "target_s": 10.0, "ok": True, "stored": 90_000, "lost": 0,
+    "recovery": {"pipeline": {"n": 5, "p50_s": 3.1, "max_s": 4.2},
+                 "recorder": {"n": 5, "p50_s": 0.6, "max_s": 11.0}},
+}  # fmt: skip
 BLOCK = {
     **ACCOUNT, "parameters": {"n_channels": 306},
     "parts": {"exact path": {"cpu_mean_ms": 0.2}},
@@ -88,7 +93,8 @@ PEERS = {
 }  # fmt: skip
 RESULTS = {
     "live_session_tcp": session(), "live_ingest": INGEST, "live_ward": WARD, "live_day": DAY,
-    "session_end": {"format": 2, "rows": [END]}, "live_block": BLOCK, "live_peers": PEERS,
+    "session_end": {"format": 2, "rows": [END]}, "live_recovery": RECOVERY, "live_block": BLOCK,
+    "live_peers": PEERS,
 }  # fmt: skip
 
 
@@ -113,6 +119,9 @@ def test_every_figure_stands_beside_its_target(folder):
         "| exactly | 10 = 8 + 2: met |",
         "report at most 5 s after stop | 3.50 s: met |",
         "| the same as offline | yes: met |",
+        "| 10 s | 3.10 / 4.20 s: met |",
+        "| 10 s | 0.60 / 11.00 s: NOT met |",
+        "| 0 lost | 90000 stored, 0 lost: met |",
         "1.20 / 6.00 ms: NOT met |",
         "| 50 ms | 11.0 / 14.0 ms: met |",
         "| every one | 352 of 352 |",
@@ -129,7 +138,7 @@ def test_what_is_not_measured_yet_says_so_and_how_to(folder, name):
     (folder / f"{name}.json").unlink()
     command = "live_session TRANSPORT" if name == "live_session_tcp" else name
     text = live_section(folder)
-    assert f"Not measured yet: `python -m benchmarks.{command}`." in text
+    assert f"Not measured yet: `python -m benchmarks.{command}" in text
     assert text in page.page(folder)
     readme.block(folder)
 
