@@ -177,7 +177,8 @@ def connectivity(
         "every_s": every * BLOCK / SFREQ,
         # a window has to be full before it counts; from then on every hop adds one
         "windows_expected": hops - rolling.plan.n_hops + 1,
-        "windows_used": round(last.n_epochs * rolling.plan.n_hops),
+        # what has faded was used: the checkpoint counts every window that was added
+        "windows_used": rolling.state()["at"][2],
         "lag_s": max(lags),
     }
 

@@ -78,7 +78,8 @@ RECOVERY = {
 BLOCK = {
     **ACCOUNT, "parameters": {"n_channels": 306},
     "parts": {"exact path": {"cpu_mean_ms": 0.2}},
-    "immediate": {"p50_ms": 1.2, "p99_ms": 6.0, "target_p99_ms": 5.0, "met": False},
+    "immediate": {"p50_ms": 1.2, "p99_ms": 6.0, "cpu_p99_ms": 2.0, "cpu_mean_ms": 1.1,
+                  "target_p99_ms": 5.0, "met": False},
     "calibration": {"refresh_cpu_s": 1.0, "refresh_window_s": 60.0, "share_of_a_core": 0.003},
     "both_paths": {"cpu_mean_ms": 1.7, "target_mean_ms": 2.8, "patients_a_core": 29.0,
                    "met": True},
