@@ -113,9 +113,8 @@ def measure(folder: Path, kills: int) -> dict[str, Any]:
         "ok": ledger["ok"],
         "stored": ledger["stored"],
         "lost": ledger["received"] - ledger["stored"],
-        "analysed": processed["recording"]["n_samples"] if "n_samples" in processed["recording"]
-        else None,
-    }  # fmt: skip
+        "analysed": processed["recording"]["n_samples"],
+    }
 
 
 def main() -> None:

@@ -78,6 +78,12 @@ def payload_of(
         for name in ("findings", "report"):
             timings[f"stop_to_{name}_s"] = timings[f"{name}_ready"] - end
     complete = finished and (not spec.analyse or "outputs" in outcome)
+    trouble = outcome["trouble"]
+    if finished and not complete and not trouble:
+        trouble = (
+            f"the analysis was given up: brainforge process {archive} --out "
+            f"{spec.paths.results} --overwrite does it"
+        )
     payload = {
         "ok": bool(complete and ledger is not None and ledger["ok"]),
         "source": spec.source,
@@ -88,10 +94,10 @@ def payload_of(
         "result": _result(spec),
         "live": outcome.get("live"),
         "restarts": outcome["restarts"],
-        "trouble": outcome["trouble"],
+        "trouble": trouble,
         "timings": {**timings, "session_s": time.monotonic() - begun},
     }
-    if outcome["recorder_code"] != ExitCode.DONE or outcome["trouble"] or not complete:
+    if outcome["recorder_code"] != ExitCode.DONE or trouble or not complete:
         return payload, ExitCode.PART
     return payload, ExitCode.DONE
 

@@ -35,7 +35,8 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
             # not `command.main`, which gives interrupts and closed pipes codes of its own
             with command.make_context("brainforge", arguments, obj=state) as context:
                 command.invoke(context)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None where it was closed from the beginning
+                sys.stdout.flush()
             return ExitCode.DONE
         except BaseException as error:
             return _explain(error, state)

@@ -90,6 +90,13 @@ def test_old_data_and_alarms_cannot_be_overlooked() -> None:
     assert "ALARM: 20 min of room left" in line(alarm)
 
 
+def test_values_of_a_pipeline_that_is_behind_are_said_to_be_old() -> None:
+    shown = view(RECORDER, STATUS, old_s=7.4)
+    assert "what the pipeline shows is 7 s old" in drawn(shown)
+    assert "values 7 s old" in line(shown)
+    assert "heart" not in line(shown)
+
+
 def test_trouble_and_the_end_are_told() -> None:
     trouble = "not analysed; the recording is not affected: no MEG channel"
     assert trouble in drawn(view(RECORDER, None, trouble=trouble))
