@@ -83,7 +83,7 @@ def run(base: Path) -> dict[str, Any]:
     return {
         "date": time.strftime("%Y-%m-%d"),
         "seconds": round(time.time() - began),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "device": {
             "samples": TOTAL,
             "leave_it": len(device_samples()),

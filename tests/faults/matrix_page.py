@@ -8,7 +8,7 @@ from typing import Any
 
 #: files of a recording by what they are for, in the order of its life
 STAGES = (
-    ("begin", r"\.new-|^a\.zarr$|live$|live/(header|lock|reserve)"),
+    ("begin; live/ goes", r"\.new-|^a\.zarr$|live$|live/(header|lock|reserve)"),
     ("log: a new segment", r"live/wal$"),
     ("log: write and sync", r"live/wal/"),
     ("taking turns", r"brainforge-turns"),
@@ -19,6 +19,8 @@ STAGES = (
     ("end: manifest", r"manifest"),
     ("end: metadata", r"a\.zarr/|^$"),
 )
+#: what becomes of a recording, in the order of the columns
+HOW = ("nothing there", "repair", "takeover", "finished")
 HEAD = """# Crash matrix
 
 What is left of a recording when its recorder dies, the power goes, or the disk misbehaves. Made
@@ -52,9 +54,9 @@ a file in memory and outlives the process, so they are kept as well. Of files wi
 only the renaming counts; of the metadata, which are written anew, only calls that change it.
 
 """
-    "| where | call | deaths | repaired | taken over | complete | acknowledged | from the ring "
-    "| acknowledged and lost | invented | bad |\n"
-    "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+    "| where | call | deaths | nothing yet | repaired | taken over | complete | acknowledged "
+    "| from the ring | acknowledged and lost | invented | bad |\n"
+    "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 )
 CUTS = """
 ## Power cut at every system call
@@ -107,13 +109,13 @@ def _kill_rows(kills: Sequence[dict[str, Any]]) -> list[str]:
         groups.setdefault(key, []).append(row)
     lines = []
     for (stage, call), rows in sorted(groups.items()):
-        ends = [sum(r["how"] == how for r in rows) for how in ("repair", "takeover", "finished")]
+        ends = [sum(r["how"] == how for r in rows) for how in HOW]
         live = [r for r in rows if r["how"] in ("repair", "takeover")]
         lost = sum(any("acknowledged," in p for p in r["problems"]) for r in rows)
         made = sum(any("never took" in p for p in r["problems"]) for r in rows)
         bad = sum(bool(r["problems"]) for r in rows)
         lines.append(
-            f"| {order[stage]} | {call} | {len(rows)} | {ends[0]} | {ends[1]} | {ends[2]} | "
+            f"| {order[stage]} | {call} | {len(rows)} | {' | '.join(map(str, ends))} | "
             f"{_range(r['acknowledged'] for r in live)} | "
             f"{_range(r['received'] - r['acknowledged'] for r in live)} | {lost} | {made} | {bad} |"
         )
