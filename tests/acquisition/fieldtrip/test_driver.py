@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -292,16 +293,51 @@ def test_discovery(buffer, monkeypatch) -> None:
 # the whole of it: LiveSource on top
 
 
-def stream(box: Buffer, act: Callable[[Client], None], **options) -> tuple[list[Piece], list]:
+class Reading:
+    """How far a stream has been read, for those who write into it."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self._changed = threading.Condition()
+        self._over = False
+
+    def take(self, source: LiveSource) -> None:
+        try:
+            for item in source.stream():
+                with self._changed:
+                    self.items.append(item)
+                    self._changed.notify_all()
+        finally:
+            with self._changed:
+                self._over = True
+                self._changed.notify_all()
+
+    def until(self, n: int) -> None:
+        """Wait until ``n`` samples have come through, or the stream has ended."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._over or self._n() >= n, timeout=30)
+
+    def until_over(self) -> None:
+        """Wait until the stream has ended by itself."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._over, timeout=30)
+
+    def _n(self) -> int:
+        return sum(i.block.data.shape[1] for i in self.items if isinstance(i, Piece))
+
+
+def stream(
+    box: Buffer, act: Callable[[Client, Reading], None], **options
+) -> tuple[list[Piece], list]:
     """Return the pieces, and all else, of a stream into which ``act`` writes."""
     writer = box.writer()
     source = LiveSource(driver(box.address), **options)
+    reading = Reading()
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            act(writer)
-            time.sleep(0.1)
+            act(writer, reading)
         except BaseException as error:
             failed.append(error)
         finally:
@@ -311,14 +347,13 @@ def stream(box: Buffer, act: Callable[[Client], None], **options) -> tuple[list[
         thread = threading.Thread(target=run)
         thread.start()
         try:
-            items = list(source.stream())
+            reading.take(source)
         finally:
             thread.join()
     assert not failed, failed
     assert source.exact
-    return [i for i in items if isinstance(i, Piece)], [
-        i for i in items if not isinstance(i, Piece)
-    ]
+    pieces = [i for i in reading.items if isinstance(i, Piece)]
+    return pieces, [i for i in reading.items if not isinstance(i, Piece)]
 
 
 def test_ledger_of_a_slow_reader_is_exact(buffer) -> None:
@@ -326,7 +361,7 @@ def test_ledger_of_a_slow_reader_is_exact(buffer) -> None:
     box = buffer(seconds=0.5)
     data = signal(5000)
 
-    def act(writer: Client) -> None:
+    def act(writer: Client, reading: Reading) -> None:
         for k in range(0, 5000, 250):
             writer.put_data(data[k : k + 250])
 
@@ -345,13 +380,14 @@ def test_a_new_header_goes_on_as_the_same_recording(buffer) -> None:
     box = buffer()
     data = signal(600)
 
-    def act(writer: Client) -> None:
+    def act(writer: Client, reading: Reading) -> None:
         writer.put_data(data[:300])
-        time.sleep(0.2)
+        reading.until(300)
         writer.put_header(4, 1000.0, "float32", NAMES)
         for k in range(300, 600, 50):
             writer.put_data(data[k : k + 50])
             time.sleep(0.05)
+        reading.until(600)
 
     pieces, rest = stream(box, act)
     got = np.concatenate([p.block.data.T for p in pieces])
@@ -364,12 +400,12 @@ def test_a_new_header_goes_on_as_the_same_recording(buffer) -> None:
 def test_changed_channels_are_refused(buffer) -> None:
     box = buffer()
 
-    def act(writer: Client) -> None:
+    def act(writer: Client, reading: Reading) -> None:
         writer.put_data(signal(100))
-        time.sleep(0.2)
+        reading.until(100)
         writer.put_header(4, 1000.0, "float32", [*NAMES[:2], "MEG0122", NAMES[3]])
         writer.put_data(signal(100, seed=8))
-        time.sleep(0.3)
+        reading.until_over()
 
     with pytest.raises(InputError, match="MEG0113"):
         stream(box, act)
