@@ -201,17 +201,19 @@ def _list(json_: bool) -> None:
         print_json({"streams": streams, "seconds": time.monotonic() - begun})
         return
     unavailable: list[str] = []
-    made = table("Streams", "source", "channels", "rate", "about", right=("channels", "rate"))
+    made = table(
+        "Streams", "source", "type", "channels", "rate", "host", right=("channels", "rate")
+    )
     for stream in streams:
         if "error" in stream:
             unavailable.append(f"{stream['scheme']}: not looked for: {stream['error']}")
             continue
-        rate = stream.get("sfreq")
         made.add_row(
-            str(stream.get("source", "")),
-            str(stream.get("n_channels", "")),
-            f"{rate:g} Hz" if isinstance(rate, (int, float)) else "",
-            str(stream.get("about", "")),
+            str(stream["source"]),
+            str(stream.get("type", "")),
+            str(stream.get("channels", "")),
+            f"{stream['rate_hz']:g} Hz" if stream.get("rate_hz") else "",
+            str(stream.get("host", "")),
         )
     found = [made] if made.row_count else ["No streams were found on this network."]
     forms = "Written by hand: fieldtrip:HOST:PORT, tcp:HOST:PORT, unix:PATH, replay:PATH, phantom"

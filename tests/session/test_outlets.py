@@ -140,3 +140,23 @@ def _feedback(client: Client) -> None:
     assert np.isfinite(values[-20:]).all()
     assert (values[-20:, 0] > 0).all()
     assert np.median(values[-20:, 1]) < 0.25
+
+
+def test_streams_are_listed() -> None:
+    from typer.testing import CliRunner
+
+    from brainforge.cli.app import app
+    from brainforge.cli.state import State
+
+    name = unique("listed")
+    info = pylsl.StreamInfo(name, "MEG", 3, 500.0, "float32", name)
+    outlet = pylsl.StreamOutlet(info)
+    try:
+        text = CliRunner().invoke(app, ["live", "--list"], obj=State()).stdout
+        document = CliRunner().invoke(app, ["live", "--list", "--json"], obj=State()).stdout
+    finally:
+        del outlet
+    (row,) = [line for line in text.splitlines() if name in line]
+    assert row.split()[1:5] == ["MEG", "3", "500", "Hz"]
+    (found,) = [s for s in json.loads(document)["streams"] if s.get("source") == f"lsl:{name}"]
+    assert (found["channels"], found["rate_hz"]) == (3, 500.0)
