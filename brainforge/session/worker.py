@@ -54,6 +54,8 @@ NAP_S, LONGEST_NAP_S = 0.004, 0.1
 CATCH_UP_S: Final = 1.0
 #: longest a thread keeps the interpreter from the immediate path, in seconds
 SWITCH_S: Final = 0.0005
+#: seconds until what is needed later is loaded
+WARM_AFTER_S: Final = 6.0
 #: topics of this process itself, and their largest size in bytes
 OWN_TOPICS: Final = {"beat": 4096, "progress": 4096}
 #: a backlog of more than so many seconds is caught up with, and seconds between the glimpses of it
@@ -354,15 +356,21 @@ def _beating(worker: Worker, over: threading.Event) -> threading.Thread:
     return thread
 
 
-def _warming(worker: Worker) -> None:
+def _warming(worker: Worker, over: threading.Event) -> None:
     """Load what is needed later beside the stream: a calibration or the end finds it there.
 
-    Nobody waits for it: what it has not loaded is loaded when it is needed.
+    Not at once: what is shown first, and soonest after a restart, are the newest samples. Nobody
+    waits for it: what it has not loaded is loaded when it is needed.
     """
-    dtype = worker.ring.dtype if isinstance(worker.ring, Ring) else None
-    if dtype is not None:
-        arguments = (worker.recipe, worker.info, dtype)
-        threading.Thread(target=warm, args=arguments, name="warm", daemon=True).start()
+    if not isinstance(worker.ring, Ring):
+        return
+    arguments = (worker.recipe, worker.info, worker.ring.dtype.name)
+
+    def load() -> None:
+        if not over.wait(WARM_AFTER_S):
+            warm(*arguments)
+
+    threading.Thread(target=load, name="warm", daemon=True).start()
 
 
 def main(arguments: list[str]) -> int:
@@ -375,7 +383,7 @@ def main(arguments: list[str]) -> int:
     try:
         worker = Worker(spec, wait_for_header(spec.paths))
         thread = _beating(worker, over)
-        _warming(worker)
+        _warming(worker, over)
         try:
             worker.run()
             finish(worker)
