@@ -33,6 +33,8 @@ RESULTS = Path(__file__).parent / "results" / "live_ward.json"
 TARGET_PATIENTS = 15
 #: seconds that all may take to start, compile and calibrate
 START_S = 900.0
+#: seconds between two looks at all patients
+LOOK_S = 0.05
 #: a patient has caught up when its newest shown sample is younger
 CAUGHT_UP_S = 0.5
 
@@ -40,10 +42,15 @@ CAUGHT_UP_S = 0.5
 class Ward:
     """The sessions of all patients, looked after from another core."""
 
-    def __init__(self, sessions: list[Session]) -> None:
-        self.sessions = sessions
-        self.sights = [Sight() for _ in sessions]
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
+        self.sights: list[Sight] = []
         self.restarts = 0
+
+    def add(self, session: Session) -> None:
+        """Take one more patient."""
+        self.sessions.append(session)
+        self.sights.append(Sight())
 
     def look(self) -> list[View]:
         """Look after all sessions once and note the ages that are new."""
@@ -100,14 +107,16 @@ def measure(patients: int, seconds: float, channels: int) -> dict[str, Any]:
             SessionSpec(source=address, archive=f"{folder}/p{i}.zarr", threads=1)
             for i, address in enumerate(addresses)
         ]
-        os.sched_setaffinity(0, {cores[-1]})
-        sessions = [stack.enter_context(Session(spec)) for spec in specs]
-        os.sched_setaffinity(0, {cores[0]})
-        ward = Ward(sessions)
+        ward = Ward()
+        for spec in specs:
+            os.sched_setaffinity(0, {cores[-1]})
+            ward.add(stack.enter_context(Session(spec)))
+            os.sched_setaffinity(0, {cores[0]})
+            _wait(ward)
         found, ready, end = _measured(ward, seconds)
         checked = []
         # one after the other: what is measured here is the live state, not fifteen ends at once
-        for spec, session in zip(specs, sessions, strict=True):
+        for spec, session in zip(specs, ward.sessions, strict=True):
             session.close()
             checked.append(compared(Path(spec.archive)))
     # streams take turns within 50 ms
@@ -127,18 +136,27 @@ def measure(patients: int, seconds: float, channels: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _wait(ward: Ward) -> None:
+    """Wait until the patient who came last is shown: patients come one after the other."""
+    begun = time.monotonic()
+    while "traces" not in ward.look()[-1].topics:
+        if time.monotonic() - begun > START_S:
+            raise TimeoutError(f"a patient was not shown within {START_S:g} s")
+        time.sleep(LOOK_S)
+
+
 def _measured(ward: Ward, seconds: float) -> tuple[dict[str, Any], float, float]:
     """Watch the ward; return what it cost, and from when to when."""
     begun = time.monotonic()
     while not ward.ready(ward.look()):
         if time.monotonic() - begun > START_S:
             raise TimeoutError(f"not all patients caught up within {START_S:g} s")
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
     ready = time.monotonic()
     before, memory = ward.used(), ward.memory()
     while time.monotonic() - ready < seconds:
         ward.look()
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
     end = time.monotonic()
     after = ward.used()
     found = {

@@ -48,6 +48,7 @@ class FeedReader:
             self._map.close()
             raise InputError(where=str(path), expected="a feed", got="a damaged one") from error
         self._seen = dict.fromkeys(self._places, 0)
+        self._last: dict[str, Snapshot] = {}
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -65,6 +66,8 @@ class FeedReader:
     def latest(self, topic: str, *, fresh: bool = False) -> Snapshot | None:
         """Return the newest snapshot of a topic; None where there is none.
 
+        One that was returned before is the same object again: looking often costs little.
+
         Parameters
         ----------
         fresh : bool
@@ -76,6 +79,8 @@ class FeedReader:
             seen = self._seen[topic]
             if number == 0 or (fresh and number == seen):
                 return None
+            if topic in self._last and number == seen:
+                return self._last[topic]
             slot = at + ALIGN + (number % 2) * room
             before, length = FRAME.unpack_from(self._map, slot)
             if before != number or length > room:
@@ -85,7 +90,8 @@ class FeedReader:
                 continue
             self._seen[topic] = number
             dropped = max(number - seen - 1, 0) if seen else 0
-            return unpack(data, topic, number, dropped)
+            self._last[topic] = unpack(data, topic, number, dropped)
+            return self._last[topic]
         return None
 
     def close(self) -> None:

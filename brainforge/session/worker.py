@@ -38,6 +38,7 @@ from brainforge.recipe import load_recipe
 from brainforge.session.ages import Ages
 from brainforge.session.child import hear
 from brainforge.session.finishing import finish, finished_archive
+from brainforge.session.gather import Gather
 from brainforge.session.header import Header, is_finished, wait_for_header
 from brainforge.session.past import Past, Whole, dated
 from brainforge.session.spec import SessionSpec
@@ -52,6 +53,8 @@ CHECKPOINT_S: Final = 10.0
 NAP_S, LONGEST_NAP_S = 0.004, 0.1
 #: seconds of signal that are processed at once when there is a backlog
 CATCH_UP_S: Final = 1.0
+#: seconds of signal that the exact path takes at once
+GATHER_S: Final = 1.0
 #: longest a thread keeps the interpreter from the immediate path, in seconds
 SWITCH_S: Final = 0.0005
 #: seconds until what is needed later is loaded
@@ -97,6 +100,8 @@ class Worker:
         self._outlets = self._open_outlets()
         self._feed = FeedWriter(self.paths.pipeline_feed, {**self.immediate.sizes(), **OWN_TOPICS})
         self.exact = ExactPath(self.recipe, self.info, self.backend, self.paths.scratch)
+        # it works by cells of 10 s: every piece by itself would only cost more
+        self._gather = Gather(round(GATHER_S * self.info.sfreq), self.exact.feed)
         self.calibrator = Calibrator(self.recipe, self.info, self.backend)
         #: stored samples that were read, that the immediate path has taken; events handed on
         self._at, self._shown, self._events = 0, 0, 0
@@ -144,6 +149,7 @@ class Worker:
             if last > self._at:
                 self._take(last)
             elif over:
+                self._gather.flush()
                 return
             elif isinstance(self.ring, Ring) and self.ring.replaced:
                 self._follow(self.ring)
@@ -187,7 +193,7 @@ class Worker:
         for stretch in self._read(self._at, end):
             raw = RawBlock(np.ascontiguousarray(stretch.data.T), self.info, stretch.start)
             self._at = stretch.stored + len(stretch.data)
-            self.exact.feed(raw)
+            self._gather.put(raw)
             if self._at > self._shown:
                 self._arrived(float(stretch.arrival[-1]) / 1e9)
                 self._show(raw)
