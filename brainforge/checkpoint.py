@@ -22,13 +22,20 @@ def pack_state(state: Any) -> bytes:
 
     Tuples come back as tuples, NumPy scalars as Python's, floats exactly.
     """
+    return b"".join(_parts(state))
+
+
+def _parts(state: Any) -> list[Any]:
+    """Return the pieces of a packed state, arrays as they lie in memory."""
     arrays: list[np.ndarray[Any, Any]] = []
     text = json.dumps(_flat(state, arrays)).encode()
     table = json.dumps([[a.dtype.str, list(a.shape)] for a in arrays]).encode()
-    body = b"".join(
-        [struct.pack("<QQ", len(text), len(table)), text, table, *(a.tobytes() for a in arrays)]
-    )
-    return _HEAD.pack(MAGIC, len(body), zlib.crc32(body)) + body
+    head = struct.pack("<QQ", len(text), len(table)) + text + table
+    parts: list[Any] = [head, *(a.reshape(-1).view(np.uint8).data for a in arrays if a.size)]
+    crc = 0
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+    return [_HEAD.pack(MAGIC, sum(len(part) for part in parts), crc), *parts]
 
 
 def unpack_state(data: bytes, where: str = "checkpoint") -> Any:
@@ -59,11 +66,12 @@ def unpack_state(data: bytes, where: str = "checkpoint") -> Any:
 
 def write_state(path: Path, state: Any) -> int:
     """Replace a checkpoint file in one step; return its size in bytes."""
-    data = pack_state(state)
+    parts = _parts(state)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(data)
+    with open(partial, "wb") as file:
+        file.writelines(parts)
     os.replace(partial, path)
-    return len(data)
+    return sum(len(part) for part in parts)
 
 
 def read_state(path: Path) -> Any | None:

@@ -8,6 +8,7 @@ is. Nothing crosses between host and device but through `to_device` and `to_host
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -145,7 +146,13 @@ def empty(shape: tuple[int, ...], dtype: str, like: Any) -> Any:
 
 def dtype_name(array: Any) -> str:
     """Return the name of an array's dtype, the same in every namespace."""
-    return str(array.dtype).rpartition(".")[2]
+    return _name(array.dtype)
+
+
+@lru_cache(maxsize=64)
+def _name(dtype: Any) -> str:
+    # NumPy spells a name anew each time, which costs as much as a small kernel
+    return str(dtype).rpartition(".")[2]
 
 
 def contiguous(array: Any) -> Any:
