@@ -146,13 +146,14 @@ def empty(shape: tuple[int, ...], dtype: str, like: Any) -> Any:
 
 def dtype_name(array: Any) -> str:
     """Return the name of an array's dtype, the same in every namespace."""
-    return _name(array.dtype)
+    dtype = array.dtype
+    return _numpy_name(dtype) if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
 
 
 @lru_cache(maxsize=64)
-def _name(dtype: Any) -> str:
+def _numpy_name(dtype: np.dtype[Any]) -> str:
     # NumPy spells a name anew each time, which costs as much as a small kernel
-    return str(dtype).rpartition(".")[2]
+    return str(dtype)
 
 
 def contiguous(array: Any) -> Any:
