@@ -193,7 +193,9 @@ def _ages(ward: Ward, begun: list[float], ready: float, end: float) -> dict[str,
     return {
         "ages": ages,
         "longest_without_news_s": stalest,
-        "real_time": bool(not grown and ages["all"]["p99_ms"] <= 1000 and stalest <= 3.0),
+        "grown": bool(grown),
+        "real_time": bool(not grown and stalest <= 3.0),
+        "p99_below_a_second": bool(ages["all"]["p99_ms"] <= 1000),
     }
 
 
