@@ -11,6 +11,7 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,14 @@ def test_import_is_light() -> None:
     assert not heavy & set(runs[0][1])
     # processor time, because a shared machine stretches the wall clock
     assert min(seconds for seconds, _ in runs) < 0.3
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _as_a_user() -> Iterator[None]:
+    """Take the project's folder off the path of processes: pip would find it installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONPATH", raising=False)
+        yield
 
 
 @pytest.fixture(scope="module")
